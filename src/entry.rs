@@ -1,0 +1,171 @@
+//! What a backend holds: stored keys, entries, expiry. Bytes only; no codec, no layout.
+
+/// The name a backend knows an entry by.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StoredKey {
+    /// The bytes of the key.
+    pub key: Vec<u8>,
+    /// The field, where an entry lives inside a Redis hash.
+    pub field: Option<Vec<u8>>,
+}
+
+impl StoredKey {
+    /// A key without a field.
+    #[must_use]
+    pub fn new(key: impl Into<Vec<u8>>) -> StoredKey {
+        StoredKey { key: key.into(), field: None }
+    }
+}
+
+/// An entry as it was read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// The data.
+    pub stored: Stored,
+    /// How long it will stay.
+    pub ttl: Ttl,
+    /// The tag, on a store whose entries carry one (DiskCache).
+    pub tag: Option<String>,
+}
+
+/// The data of an entry, in the types that backends have.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Stored {
+    /// Bytes that a codec has to make sense of.
+    Bytes(Vec<u8>),
+    /// Bytes that the store itself says are a pickle (DiskCache mode 4).
+    Pickle(Vec<u8>),
+    /// Text that the store itself holds as text (DiskCache, SQLite `TEXT` or a text file).
+    Text(String),
+    /// A number that the store itself holds as one (SQLite `INTEGER`).
+    Integer(i64),
+    /// A number that the store itself holds as one (SQLite `REAL`).
+    Float(f64),
+    /// A Redis hash, list, set, sorted set or stream.
+    Members(Members),
+}
+
+impl Stored {
+    /// The bytes of what is bytes or text; `None` for a number and for members.
+    #[must_use]
+    pub fn as_bytes(&self) -> Option<&[u8]> {
+        match self {
+            Stored::Bytes(bytes) | Stored::Pickle(bytes) => Some(bytes),
+            Stored::Text(text) => Some(text.as_bytes()),
+            Stored::Integer(_) | Stored::Float(_) | Stored::Members(_) => None,
+        }
+    }
+}
+
+/// The members of a Redis value that is not a string, each of them bytes for a codec.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Members {
+    /// Field and value, in the server's order.
+    Hash(Vec<(Vec<u8>, Vec<u8>)>),
+    /// In order.
+    List(Vec<Vec<u8>>),
+    /// In the server's order.
+    Set(Vec<Vec<u8>>),
+    /// Member and score, lowest score first.
+    SortedSet(Vec<(Vec<u8>, f64)>),
+    /// Id, then fields and values.
+    Stream(Vec<StreamItem>),
+}
+
+impl Members {
+    /// As [`Facts::kind`] has it.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Members::Hash(_) => "hash",
+            Members::List(_) => "list",
+            Members::Set(_) => "set",
+            Members::SortedSet(_) => "zset",
+            Members::Stream(_) => "stream",
+        }
+    }
+}
+
+/// One item of a Redis stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamItem {
+    /// Such as `1526919030474-0`.
+    pub id: String,
+    /// Fields and values in order.
+    pub fields: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+/// How long an entry will stay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ttl {
+    /// It has no expiry.
+    Never,
+    /// Milliseconds left.
+    Left(u64),
+    /// The store did not say.
+    Unknown,
+}
+
+/// The expiry that a write gives an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expiry {
+    /// None.
+    Never,
+    /// In so many milliseconds; 0 expires it at once.
+    In(u64),
+    /// At so many milliseconds after the Unix epoch.
+    At(i64),
+    /// The one that the entry has; none where there is no entry.
+    Keep,
+}
+
+/// When a write may happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// In any case.
+    Always,
+    /// When there is no entry (Redis `NX`).
+    IfAbsent,
+    /// When there is one (Redis `XX`).
+    IfPresent,
+}
+
+/// One entry to write.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Write {
+    /// Where to.
+    pub key: StoredKey,
+    /// What. Every backend takes bytes; a store with types of its own (disk) takes those too.
+    pub data: Stored,
+    /// For how long.
+    pub expiry: Expiry,
+    /// On which condition.
+    pub condition: Condition,
+    /// With which tag; `None` leaves the tag that the entry has.
+    pub tag: Option<String>,
+}
+
+/// What a backend tells of an entry without handing over its data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// `string`, `hash`, `list`, `set`, `zset`, `stream` on Redis; `bytes`, `pickle`, `text`,
+    /// `int`, `float` on disk.
+    pub kind: String,
+    /// Bytes of the data where `kind` is one value, else the number of members.
+    pub size: u64,
+    /// How long it will stay.
+    pub ttl: Ttl,
+    /// The tag, on a store whose entries carry one.
+    pub tag: Option<String>,
+}
+
+impl Facts {
+    /// What `size` counts: members for Redis's containers, bytes for all else.
+    #[must_use]
+    pub fn unit(&self) -> &'static str {
+        match self.kind.as_str() {
+            "hash" | "list" | "set" | "zset" | "stream" => "members",
+            _ => "bytes",
+        }
+    }
+}

@@ -1,0 +1,306 @@
+//! JSON text, written as Python's `json.dumps` writes it.
+//!
+//! Only what JSON can hold is written: anything else is refused with the path to it, never turned
+//! into something else. `NaN` and `Infinity` stand bare, as in Python, because Python reads them.
+//! Reading JSON is the codec's; typed JSON and plain JSON are values that were lowered to this.
+
+use std::io::Write;
+
+use super::print::{Expansion, Path, PrintError};
+use super::printable::{code_point, is_printable, is_surrogate};
+use super::{Node, Value, scalar};
+use crate::limits::Limits;
+
+/// Which characters become escapes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Escape {
+    /// All but ASCII: `json.dumps` as it comes.
+    Ascii,
+    /// Those that JSON or UTF-8 cannot hold: `json.dumps(…, ensure_ascii=False)`.
+    Utf8,
+    /// Those too that a terminal could act on or not show.
+    Terminal,
+}
+
+/// Buffered bytes that are handed on at once.
+const PAGE: usize = 1 << 16;
+
+/// Writes `value` on one line, with `, ` and `: ` between its parts.
+///
+/// # Errors
+/// [`PrintError::Unfit`] for what JSON cannot hold, [`PrintError::Limit`] for a value that sharing
+/// makes too long, before anything is written.
+pub fn write(value: &Value, escape: Escape, limits: &Limits, out: &mut dyn Write) -> Result<(), PrintError> {
+    Expansion::of(value).check(limits)?;
+    let mut path = Path::new(value);
+    let mut frames: Vec<Frame<'_>> = Vec::new();
+    let mut buffer = Vec::new();
+    let mut next = Some(value.root);
+    loop {
+        if let Some(node) = next.take() {
+            if path.enter(node) {
+                return Err(unfit("a value that contains itself", value, &frames));
+            }
+            match node {
+                Node::List(id) => frames.push(Frame::open(node, value.members(id), &mut buffer)),
+                Node::Dict(id) => frames.push(Frame::open(node, value.members(id), &mut buffer)),
+                scalar => {
+                    write_scalar(value, scalar, escape, &mut buffer).map_err(|what| unfit(&what, value, &frames))?;
+                }
+            }
+        }
+        if buffer.len() >= PAGE {
+            out.write_all(&buffer)?;
+            buffer.clear();
+        }
+        let Some(frame) = frames.last_mut() else { break };
+        let Some(node) = frame.members.get(frame.at).copied() else {
+            buffer.push(if frame.is_dict() { b'}' } else { b']' });
+            path.leave(frame.node);
+            frames.pop();
+            continue;
+        };
+        if frame.at > 0 {
+            buffer.extend_from_slice(b", ");
+        }
+        frame.at += 1;
+        next = Some(node);
+        if frame.is_dict() {
+            let Node::Str(span) = node else { return Err(unfit_key(node, value, &mut frames)) };
+            write_str(value.text(span), escape, &mut buffer);
+            buffer.extend_from_slice(b": ");
+            next = Some(frame.members[frame.at]);
+            frame.at += 1;
+        }
+    }
+    out.write_all(&buffer)?;
+    Ok(())
+}
+
+/// Text with its quotes.
+pub fn write_str(text: &[u8], escape: Escape, out: &mut Vec<u8>) {
+    out.push(b'"');
+    let mut at = 0;
+    while at < text.len() {
+        let run = text[at..].iter().take_while(|byte| PLAIN[**byte as usize]).count();
+        out.extend_from_slice(&text[at..at + run]);
+        at += run;
+        if at == text.len() {
+            break;
+        }
+        let (code, len) = code_point(&text[at..]);
+        let shown = match escape {
+            Escape::Ascii => false,
+            Escape::Utf8 => !is_surrogate(code),
+            Escape::Terminal => is_printable(code),
+        };
+        match code {
+            0x08 => out.extend_from_slice(b"\\b"),
+            0x09 => out.extend_from_slice(b"\\t"),
+            0x0a => out.extend_from_slice(b"\\n"),
+            0x0c => out.extend_from_slice(b"\\f"),
+            0x0d => out.extend_from_slice(b"\\r"),
+            0x22 | 0x5c => out.extend_from_slice(&[b'\\', text[at]]),
+            0x7f.. if shown => out.extend_from_slice(&text[at..at + len]),
+            0..0x1_0000 => scalar::push_hex(b'u', code, 4, out),
+            _ => {
+                scalar::push_hex(b'u', 0xd800 + ((code - 0x1_0000) >> 10), 4, out);
+                scalar::push_hex(b'u', 0xdc00 + (code & 0x3ff), 4, out);
+            }
+        }
+        at += len;
+    }
+    out.push(b'"');
+}
+
+/// `NaN` and `Infinity` by Python's names, other floats as everywhere.
+pub fn write_float(float: f64, out: &mut Vec<u8>) {
+    match float {
+        _ if float.is_nan() => out.extend_from_slice(b"NaN"),
+        f64::INFINITY => out.extend_from_slice(b"Infinity"),
+        f64::NEG_INFINITY => out.extend_from_slice(b"-Infinity"),
+        _ => scalar::write_float(float, out),
+    }
+}
+
+/// What kind of value a node is, with its article, for error messages.
+#[must_use]
+pub fn kind(node: Node) -> &'static str {
+    match node {
+        Node::None => "None",
+        Node::Bool(_) => "a bool",
+        Node::Int(_) | Node::Big(_) => "an integer",
+        Node::Float(_) => "a float",
+        Node::Str(_) => "a string",
+        Node::Bytes(_) => "bytes",
+        Node::ByteArray(_) => "a bytearray",
+        Node::List(_) => "a list",
+        Node::Tuple(_) => "a tuple",
+        Node::Set(_) => "a set",
+        Node::FrozenSet(_) => "a frozenset",
+        Node::Dict(_) => "a dict",
+        Node::Global(_) => "a global",
+        Node::Object(_) => "an object",
+        Node::Persistent(_) => "a persistent id",
+        Node::Extension(_) => "an extension code",
+        Node::Buffer(_) | Node::ReadOnlyBuffer(_) => "an out-of-band buffer",
+        Node::Ext(..) => "a msgpack extension",
+        Node::Timestamp(..) => "a timestamp",
+    }
+}
+
+/// A member's way from its container: `[0]`, `.name`, `["a name"]`.
+pub fn push_step(key: Result<&[u8], usize>, path: &mut Vec<u8>) {
+    match key {
+        Err(index) => path.extend_from_slice(format!("[{index}]").as_bytes()),
+        Ok(name) => {
+            let word = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$');
+            if !name.is_empty() && !name[0].is_ascii_digit() && name.iter().all(word) {
+                path.push(b'.');
+                path.extend_from_slice(name);
+            } else {
+                path.push(b'[');
+                write_str(name, Escape::Terminal, path);
+                path.push(b']');
+            }
+        }
+    }
+}
+
+/// What needs no escape in any mode.
+const PLAIN: [bool; 256] = {
+    let mut plain = [false; 256];
+    let mut byte = 0x20;
+    while byte < 0x7f {
+        plain[byte] = byte != b'"' as usize && byte != b'\\' as usize;
+        byte += 1;
+    }
+    plain
+};
+
+/// A list or dict that is being written.
+struct Frame<'v> {
+    node: Node,
+    members: &'v [Node],
+    at: usize,
+}
+
+impl<'v> Frame<'v> {
+    fn open(node: Node, members: &'v [Node], buffer: &mut Vec<u8>) -> Frame<'v> {
+        buffer.push(if matches!(node, Node::Dict(_)) { b'{' } else { b'[' });
+        Frame { node, members, at: 0 }
+    }
+
+    fn is_dict(&self) -> bool {
+        matches!(self.node, Node::Dict(_))
+    }
+}
+
+fn write_scalar(value: &Value, node: Node, escape: Escape, out: &mut Vec<u8>) -> Result<(), String> {
+    match node {
+        Node::None => out.extend_from_slice(b"null"),
+        Node::Bool(true) => out.extend_from_slice(b"true"),
+        Node::Bool(false) => out.extend_from_slice(b"false"),
+        Node::Int(number) => scalar::write_int(number, out),
+        Node::Big(span) => match scalar::decimal(&value.big(span)) {
+            Some(digits) => out.extend_from_slice(digits.as_bytes()),
+            None => return Err(format!("an integer of more than {} digits", scalar::DIGITS_MAX)),
+        },
+        Node::Float(float) => write_float(float, out),
+        Node::Str(span) => write_str(value.text(span), escape, out),
+        other => return Err(kind(other).to_owned()),
+    }
+    Ok(())
+}
+
+fn unfit(what: &str, value: &Value, frames: &[Frame<'_>]) -> PrintError {
+    let mut path = b"$".to_vec();
+    for frame in frames {
+        let step = match frame.members.get(frame.at.saturating_sub(2)) {
+            Some(Node::Str(span)) if frame.is_dict() => Ok(value.text(*span)),
+            _ => Err(frame.at - 1),
+        };
+        push_step(step, &mut path);
+    }
+    PrintError::Unfit(format!("json cannot hold {what} at {}", String::from_utf8_lossy(&path)))
+}
+
+/// The path is that of the dict: its key has none.
+fn unfit_key(key: Node, value: &Value, frames: &mut Vec<Frame<'_>>) -> PrintError {
+    frames.pop();
+    unfit(&format!("{} as a key", kind(key)), value, frames)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::value::Span;
+
+    fn check(value: &Value, escape: Escape, expected: &str) {
+        let mut out = Vec::new();
+        let text = match write(value, escape, &Limits::DEFAULT, &mut out) {
+            Ok(()) => String::from_utf8(out).unwrap(),
+            Err(error) => format!("error: {error}"),
+        };
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn strings_are_escaped_for_where_they_go() {
+        let text = Value::of_str("\"\\/\n\x08\x0c\x1b\x7fé\u{202e}😀".as_bytes());
+        check(&text, Escape::Ascii, r#""\"\\/\n\b\f\u001b\u007f\u00e9\u202e\ud83d\ude00""#);
+        check(&text, Escape::Utf8, "\"\\\"\\\\/\\n\\b\\f\\u001b\x7fé\u{202e}😀\"");
+        check(&text, Escape::Terminal, "\"\\\"\\\\/\\n\\b\\f\\u001b\\u007fé\\u202e😀\"");
+        let surrogate = Value::of_str(&b"\xed\xa0\x80"[..]);
+        for escape in [Escape::Ascii, Escape::Utf8, Escape::Terminal] {
+            check(&surrogate, escape, r#""\ud800""#);
+        }
+    }
+
+    #[test]
+    fn containers_and_scalars_are_as_json_dumps_writes_them() {
+        let mut value = Value::over(b"a".to_vec());
+        let key = Node::Str(value.whole());
+        let list =
+            value.container(&[Node::None, Node::Bool(true), Node::Int(-1), Node::Float(1e22), Node::Float(f64::NAN)]);
+        let empty = Node::Dict(value.container(&[]));
+        let root = value.container(&[key, Node::List(list), key, empty]);
+        value.set_root(Node::Dict(root));
+        check(&value, Escape::Utf8, r#"{"a": [null, true, -1, 1e+22, NaN], "a": {}}"#);
+    }
+
+    #[test]
+    fn what_json_cannot_hold_is_named_with_its_path() {
+        let mut value = Value::over(b"aa b".to_vec());
+        let a = Node::Str(Span { start: 0, len: 1 });
+        let a_b = Node::Str(Span { start: 1, len: 3 });
+        let tuple = Node::Tuple(value.container(&[]));
+        let list = Node::List(value.container(&[tuple]));
+        let dict = value.container(&[a_b, Node::None, a, list]);
+        value.set_root(Node::Dict(dict));
+        check(&value, Escape::Utf8, "error: json cannot hold a tuple at $.a[0]");
+        let cycle = value.container(&[Node::None]);
+        value.extend(cycle, &[Node::List(cycle)]);
+        let outer = value.container(&[a_b, Node::List(cycle)]);
+        value.set_root(Node::Dict(outer));
+        check(&value, Escape::Utf8, "error: json cannot hold a value that contains itself at $[\"a b\"][1]");
+        let keyed = value.container(&[Node::Int(1), Node::None]);
+        let keyed = value.container(&[Node::Dict(keyed)]);
+        value.set_root(Node::List(keyed));
+        check(&value, Escape::Utf8, "error: json cannot hold an integer as a key at $[0]");
+    }
+
+    #[test]
+    fn a_memo_bomb_is_refused_before_a_byte_is_written() {
+        let mut value = Value::over(Vec::new());
+        let mut node = Node::List(value.container(&[]));
+        for _ in 0..60 {
+            node = Node::List(value.container(&[node, node]));
+        }
+        value.set_root(node);
+        let mut out = Vec::new();
+        let error = write(&value, Escape::Ascii, &Limits::DEFAULT, &mut out).unwrap_err();
+        assert!(error.to_string().contains("`printed`"), "{error}");
+        assert!(out.is_empty());
+    }
+}

@@ -1,0 +1,286 @@
+//! Python's words for what has no parts: strings, bytes, integers and floats, as CPython 3.11's `repr`.
+//!
+//! Each function appends to a buffer. What is shared by the notations stands here, so that a float
+//! is the same digits in all of them. It knows neither containers nor objects.
+
+use num_bigint::{BigInt, Sign};
+
+use super::printable::{code_point, is_printable};
+use super::{Node, Value};
+
+/// CPython refuses to turn longer integers into decimal digits, which takes quadratic time.
+pub const DIGITS_MAX: usize = 4300;
+
+/// An integer in decimal; `None` when it has more than [`DIGITS_MAX`] digits.
+#[must_use]
+pub fn decimal(number: &BigInt) -> Option<String> {
+    // A digit takes log2(10) bits, so more than 3.4 bits a digit is certainly too long.
+    if number.bits() > DIGITS_MAX as u64 * 34 / 10 {
+        return None;
+    }
+    let digits = number.to_string();
+    (digits.trim_start_matches('-').len() <= DIGITS_MAX).then_some(digits)
+}
+
+/// An integer: in decimal, or `0x…` when CPython would refuse to print it.
+#[must_use]
+pub fn big(number: &BigInt) -> String {
+    decimal(number).unwrap_or_else(|| {
+        let sign = if number.sign() == Sign::Minus { "-" } else { "" };
+        format!("{sign}0x{}", number.magnitude().to_str_radix(16))
+    })
+}
+
+/// An integer of 64 bits.
+pub fn write_int(number: i64, out: &mut Vec<u8>) {
+    let mut digits = [0_u8; 20];
+    let mut at = digits.len();
+    let mut rest = number.unsigned_abs();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + u8::try_from(rest % 10).expect("a digit is below 10");
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    if number < 0 {
+        out.push(b'-');
+    }
+    out.extend_from_slice(&digits[at..]);
+}
+
+/// A float: the shortest digits that read back as it, with `.0` where there is no other sign that
+/// it is one.
+pub fn write_float(float: f64, out: &mut Vec<u8>) {
+    let start = out.len();
+    write_short_float(float, out);
+    if out[start..].iter().all(|byte| byte.is_ascii_digit() || *byte == b'-') {
+        out.extend_from_slice(b".0");
+    }
+}
+
+/// A float as a part of a complex number: without the `.0`.
+fn write_short_float(float: f64, out: &mut Vec<u8>) {
+    if !float.is_finite() {
+        let word = if float.is_nan() { "nan" } else { ["inf", "-inf"][usize::from(float < 0.0)] };
+        out.extend_from_slice(word.as_bytes());
+        return;
+    }
+    let scientific = shortest(float);
+    let (mantissa, exponent) = scientific.split_once('e').expect("Rust writes an exponent when asked to");
+    let exponent: i32 = exponent.parse().expect("an exponent is a small number");
+    let (sign, mantissa) = mantissa.strip_prefix('-').map_or(("", mantissa), |rest| ("-", rest));
+    let digits: Vec<u8> = mantissa.bytes().filter(|byte| *byte != b'.').collect();
+    out.extend_from_slice(sign.as_bytes());
+    if !(-4..16).contains(&exponent) {
+        out.push(digits[0]);
+        if digits.len() > 1 {
+            out.push(b'.');
+            out.extend_from_slice(&digits[1..]);
+        }
+        let sign = if exponent < 0 { '-' } else { '+' };
+        out.extend_from_slice(format!("e{sign}{:02}", exponent.abs()).as_bytes());
+        return;
+    }
+    if exponent < 0 {
+        out.extend_from_slice(b"0.");
+        out.resize(out.len() + usize::try_from(-exponent - 1).expect("it is negative"), b'0');
+        out.extend_from_slice(&digits);
+        return;
+    }
+    let whole = usize::try_from(exponent).expect("it is not negative") + 1;
+    if digits.len() <= whole {
+        out.extend_from_slice(&digits);
+        out.resize(out.len() + whole - digits.len(), b'0');
+    } else {
+        out.extend_from_slice(&digits[..whole]);
+        out.push(b'.');
+        out.extend_from_slice(&digits[whole..]);
+    }
+}
+
+/// The shortest digits that read back as `float`, and its exponent. Of two that are as short and as
+/// near CPython takes the even one, Rust's `{:e}` the greater.
+fn shortest(float: f64) -> String {
+    let shortest = format!("{float:e}");
+    let digits = shortest.bytes().take_while(|byte| *byte != b'e').filter(u8::is_ascii_digit).count();
+    if digits < 16 {
+        return shortest;
+    }
+    let nearest = format!("{float:.*e}", digits - 1);
+    if nearest.parse() == Ok(float) { nearest } else { shortest }
+}
+
+/// A complex number.
+pub fn write_complex(real: f64, imaginary: f64, out: &mut Vec<u8>) {
+    if real == 0.0 && real.is_sign_positive() {
+        write_short_float(imaginary, out);
+        out.push(b'j');
+        return;
+    }
+    out.push(b'(');
+    write_short_float(real, out);
+    if imaginary.is_nan() || imaginary.is_sign_positive() {
+        out.push(b'+');
+    }
+    write_short_float(imaginary, out);
+    out.extend_from_slice(b"j)");
+}
+
+/// Text with its quotes.
+pub fn write_str(text: &[u8], out: &mut Vec<u8>) {
+    let quote = quote(text);
+    out.push(quote);
+    write_escaped(text, Some(quote), out);
+    out.push(quote);
+}
+
+/// The name of a module, class or argument: what is not printable is escaped as in a string.
+pub fn write_name(text: &[u8], out: &mut Vec<u8>) {
+    write_escaped(text, None, out);
+}
+
+/// Bytes with `b` and their quotes.
+pub fn write_bytes(bytes: &[u8], out: &mut Vec<u8>) {
+    let quote = quote(bytes);
+    out.extend_from_slice(&[b'b', quote]);
+    for byte in bytes {
+        match byte {
+            b'\\' => out.extend_from_slice(b"\\\\"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            b if *b == quote => out.extend_from_slice(&[b'\\', quote]),
+            0x20..0x7f => out.push(*byte),
+            _ => push_hex(b'x', u32::from(*byte), 2, out),
+        }
+    }
+    out.push(quote);
+}
+
+/// A backslash, `letter`, and `digits` hexadecimal digits of `number`.
+pub fn push_hex(letter: u8, number: u32, digits: u32, out: &mut Vec<u8>) {
+    out.extend_from_slice(&[b'\\', letter]);
+    for place in (0..digits).rev() {
+        out.push(b"0123456789abcdef"[(number >> (4 * place) & 0xf) as usize]);
+    }
+}
+
+/// Whether the bytes of a node are a whole number, and which.
+#[must_use]
+pub fn integer(value: &Value, node: Node) -> Option<BigInt> {
+    match node {
+        Node::Int(number) => Some(number.into()),
+        Node::Big(span) => Some(value.big(span)),
+        _ => None,
+    }
+}
+
+/// Double quotes only where they save escapes.
+fn quote(text: &[u8]) -> u8 {
+    if text.contains(&b'\'') && !text.contains(&b'"') { b'"' } else { b'\'' }
+}
+
+/// `quote` is what must be escaped along with backslashes; a name has neither.
+fn write_escaped(text: &[u8], quote: Option<u8>, out: &mut Vec<u8>) {
+    let mut at = 0;
+    while at < text.len() {
+        let plain =
+            |byte: &u8| (0x20..0x7f).contains(byte) && (quote.is_none() || *byte != b'\\' && Some(*byte) != quote);
+        let run = text[at..].iter().take_while(|byte| plain(byte)).count();
+        out.extend_from_slice(&text[at..at + run]);
+        at += run;
+        if at == text.len() {
+            return;
+        }
+        let (code, len) = code_point(&text[at..]);
+        match code {
+            0x09 => out.extend_from_slice(b"\\t"),
+            0x0a => out.extend_from_slice(b"\\n"),
+            0x0d => out.extend_from_slice(b"\\r"),
+            0x20..0x7f => out.extend_from_slice(&[b'\\', text[at]]),
+            _ if is_printable(code) => out.extend_from_slice(&text[at..at + len]),
+            0..0x100 => push_hex(b'x', code, 2, out),
+            0x100..0x1_0000 => push_hex(b'u', code, 4, out),
+            _ => push_hex(b'U', code, 8, out),
+        }
+        at += len;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(write: impl FnOnce(&mut Vec<u8>)) -> String {
+        let mut out = Vec::new();
+        write(&mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn floats_are_as_in_python() {
+        for (float, expected) in [
+            (0.0, "0.0"),
+            (-0.0, "-0.0"),
+            (1.0, "1.0"),
+            (0.1, "0.1"),
+            (1e15, "1000000000000000.0"),
+            (9_999_999_999_999_998.0, "9999999999999998.0"),
+            (1e16, "1e+16"),
+            (1.5e300, "1.5e+300"),
+            (1e-4, "0.0001"),
+            (1.25e-5, "1.25e-05"),
+            (5e-324, "5e-324"),
+            (-123.456, "-123.456"),
+            (-3_628_647_687_501_326.5 / 2.0, "-1814323843750663.2"),
+            (f64::NAN, "nan"),
+            (f64::NEG_INFINITY, "-inf"),
+        ] {
+            assert_eq!(text(|out| write_float(float, out)), expected);
+        }
+        for (real, imaginary, expected) in [
+            (1.0, 2.0, "(1+2j)"),
+            (0.0, -1.0, "-1j"),
+            (-0.0, 1.0, "(-0+1j)"),
+            (f64::NAN, f64::NAN, "(nan+nanj)"),
+            (1.5, -0.0, "(1.5-0j)"),
+            (0.0, f64::INFINITY, "infj"),
+        ] {
+            assert_eq!(text(|out| write_complex(real, imaginary, out)), expected);
+        }
+    }
+
+    #[test]
+    fn strings_and_bytes_are_as_in_python() {
+        for (input, expected) in [
+            (&b""[..], "''"),
+            (b"it's", "\"it's\""),
+            (b"'\"", "'\\'\"'"),
+            (b"a\\b\n\t\r\x00\x1b\x7f", r"'a\\b\n\t\r\x00\x1b\x7f'"),
+            ("é\u{a0}\u{200b}😀\u{e0001}".as_bytes(), r"'é\xa0\u200b😀\U000e0001'"),
+            (b"\xed\xb2\x80", r"'\udc80'"),
+        ] {
+            assert_eq!(text(|out| write_str(input, out)), expected);
+        }
+        assert_eq!(text(|out| write_bytes(b"it's\x80\n\\", out)), r#"b"it's\x80\n\\""#);
+        assert_eq!(text(|out| write_name(b"a'\x1b\\b", out)), r"a'\x1b\b");
+    }
+
+    #[test]
+    fn integers_are_decimal_up_to_the_length_that_python_prints() {
+        for (number, expected) in [(i64::MIN, "-9223372036854775808"), (0, "0"), (-10, "-10"), (99, "99")] {
+            assert_eq!(text(|out| write_int(number, out)), expected);
+        }
+        let most: BigInt = BigInt::from(10_i32).pow(4299);
+        let over: BigInt = BigInt::from(-10_i32) * &most;
+        for (number, expected) in [
+            (-BigInt::from(1_u128 << 64), "-18446744073709551616".to_owned()),
+            (most.clone(), format!("1{}", "0".repeat(4299))),
+            (over.clone(), format!("-0x{}", over.magnitude().to_str_radix(16))),
+        ] {
+            assert_eq!(big(&number), expected);
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! The one integration binary: `mod` lines in reading order, a suite a subject.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod source;
+mod tidy;
