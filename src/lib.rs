@@ -17,6 +17,7 @@
 //! `render` prints. The library makes no promise of stability: it is there for the tests, the
 //! benchmarks and the fuzzers.
 
+pub mod codec;
 pub mod entry;
 pub mod limits;
 pub mod pattern;

@@ -1,0 +1,138 @@
+//! The one place that indexes bytes from outside: a reader that cannot run past their end.
+//!
+//! Every method that takes bytes says, when there are too few, in which layer, at which byte and
+//! what for. It knows lengths and byte orders, no format.
+
+use super::Error;
+
+/// A place in bytes that are being read.
+#[derive(Clone, Debug)]
+pub struct Cursor<'a> {
+    layer: &'static str,
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Cursor<'a> {
+    /// At the start of `bytes`; errors will name `layer`.
+    #[must_use]
+    pub fn new(layer: &'static str, bytes: &'a [u8]) -> Cursor<'a> {
+        Cursor { layer, bytes, at: 0 }
+    }
+
+    /// How many bytes lie behind.
+    #[inline]
+    #[must_use]
+    pub fn at(&self) -> usize {
+        self.at
+    }
+
+    /// The bytes ahead.
+    #[inline]
+    #[must_use]
+    pub fn rest(&self) -> &'a [u8] {
+        &self.bytes[self.at..]
+    }
+
+    /// The bytes from an earlier place up to here.
+    #[inline]
+    #[must_use]
+    pub fn since(&self, start: usize) -> &'a [u8] {
+        &self.bytes[start..self.at]
+    }
+
+    /// The next byte, left where it is.
+    #[inline]
+    #[must_use]
+    pub fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
+    }
+
+    /// Passes over `count` bytes that were seen with [`Cursor::rest`] or [`Cursor::peek`].
+    ///
+    /// # Panics
+    /// When there are fewer.
+    #[inline]
+    pub fn pass(&mut self, count: usize) {
+        assert!(count <= self.bytes.len() - self.at, "only bytes that were seen are passed over");
+        self.at += count;
+    }
+
+    /// Passes over `byte` if it is the next; whether it was.
+    #[inline]
+    pub fn eat(&mut self, byte: u8) -> bool {
+        let found = self.peek() == Some(byte);
+        self.at += usize::from(found);
+        found
+    }
+
+    /// Passes over the bytes that `belongs` holds for; how many they were.
+    #[inline]
+    pub fn pass_while(&mut self, belongs: impl Fn(u8) -> bool) -> usize {
+        let count = self.rest().iter().take_while(|byte| belongs(**byte)).count();
+        self.at += count;
+        count
+    }
+
+    /// The next `count` bytes; `what` they are goes into the error.
+    ///
+    /// # Errors
+    /// When there are fewer.
+    #[inline]
+    pub fn take(&mut self, count: usize, what: &str) -> Result<&'a [u8], Error> {
+        match self.rest().get(..count) {
+            Some(taken) => {
+                self.at += count;
+                Ok(taken)
+            }
+            None => Err(self.short(count, what)),
+        }
+    }
+
+    /// The next `N` bytes as an array, for `from_be_bytes` and `from_le_bytes`.
+    ///
+    /// # Errors
+    /// When there are fewer.
+    #[inline]
+    pub fn array<const N: usize>(&mut self, what: &str) -> Result<[u8; N], Error> {
+        match self.rest().first_chunk::<N>() {
+            Some(taken) => {
+                self.at += N;
+                Ok(*taken)
+            }
+            None => Err(self.short(N, what)),
+        }
+    }
+
+    /// That the bytes are wrong here.
+    #[cold]
+    #[must_use]
+    pub fn wrong(&self, message: impl Into<String>) -> Error {
+        Error::malformed(self.layer, self.at as u64, message)
+    }
+
+    #[cold]
+    fn short(&self, count: usize, what: &str) -> Error {
+        let left = self.bytes.len() - self.at;
+        self.wrong(format!("cut short: {what} takes {count} bytes, and {left} are left"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_reads_to_the_end_and_not_past_it() {
+        let mut cursor = Cursor::new("test", b"\x01\x02\x03\x04\x05");
+        assert_eq!(cursor.peek(), Some(1));
+        cursor.pass(1);
+        assert_eq!(u16::from_be_bytes(cursor.array("a length").unwrap()), 0x0203);
+        assert_eq!(cursor.since(1), [2, 3]);
+        let error = cursor.array::<4>("a length").unwrap_err();
+        assert_eq!(error.to_string(), "test: cut short: a length takes 4 bytes, and 2 are left at byte 3");
+        assert!(cursor.take(usize::MAX, "text").is_err());
+        assert_eq!(cursor.take(2, "text").unwrap(), [4, 5]);
+        assert_eq!((cursor.peek(), cursor.rest(), cursor.at()), (None, &b""[..], 5));
+    }
+}

@@ -1,0 +1,1560 @@
+//! Bytes to a [`Value`]: CPython's pickle machine, on which nothing is ever run.
+//!
+//! One loop over the opcodes, after `Modules/_pickle.c` of CPython 3.11: a stack of nodes, a stack
+//! of marks, a memo. Where CPython would call something, an [`Object`] records what with what; only
+//! calls whose meaning is exactly a core type (`set([…])`, `_codecs.encode('…', 'latin1')`) become
+//! that type, so that there is one form of it downstream.
+//!
+//! Text is not copied: the machine borrows the input, spans point into it, and what had to be
+//! unescaped or translated goes to a second piece that is put behind the input at the end. The
+//! bytes are hostile: nothing is reserved before a length has met the input's end or a limit.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use num_bigint::BigInt;
+
+use super::opcode::{self as op};
+use super::{HIGHEST_PROTOCOL, names};
+use crate::codec::Error;
+use crate::limits::Limits;
+use crate::value::{Global, How, Id, Node, Object, Span, Step, Value};
+
+/// Boxed, so that the results of the hot loop fit registers.
+type Res<T> = Result<T, Box<Error>>;
+
+/// Opcodes between two looks at the limits.
+const STRIDE: u64 = 4096;
+
+/// How far a PUT may go past the memo's end before it is kept apart: Python 2 counts from 1.
+const MEMO_GAP: usize = 8;
+
+/// The value of `bytes`.
+pub(super) fn decode(mut bytes: Vec<u8>, limits: &Limits, notes: &mut Vec<String>) -> Result<Value, Error> {
+    limits.check("decoded", bytes.len() as u64).map_err(|exceeded| Error::limit("pickle", None, exceeded))?;
+    let mut machine = Machine::over(&bytes, limits);
+    let root = machine.run().map_err(|error| *error)?;
+    let Machine { mut value, extra, mut dicts, odd, at, .. } = machine;
+    dicts.sort_unstable();
+    dicts.dedup();
+    let beyond = bytes.len() - at;
+    bytes.extend_from_slice(&extra);
+    value.lay_text(bytes);
+    value.set_root(root);
+    value.check_depth(limits).map_err(|exceeded| Error::limit("pickle", None, exceeded))?;
+    let repeated = dedupe(&mut value, &dicts);
+    odd.tell(repeated, beyond, notes);
+    Ok(value)
+}
+
+/// What was odd, to be told at the end.
+#[derive(Default)]
+struct Odd {
+    /// Python 2 strings that are not ASCII, which may be text in any encoding.
+    python2_bytes: u64,
+    /// Objects made and dropped at once: calls for their effect.
+    dropped: u64,
+}
+
+impl Odd {
+    fn tell(&self, repeated: usize, beyond: usize, notes: &mut Vec<String>) {
+        let mut note = |count: u64, one: &str, many: &str| match count {
+            0 => {}
+            1 => notes.push(format!("1 {one}")),
+            _ => notes.push(format!("{count} {many}")),
+        };
+        note(
+            self.python2_bytes,
+            "Python 2 string is not ASCII and shown as bytes",
+            "Python 2 strings are not ASCII and shown as bytes",
+        );
+        note(self.dropped, "call's result is dropped and not shown", "calls' results are dropped and not shown");
+        note(
+            repeated as u64,
+            "dict key is repeated; its last value is kept",
+            "dict keys are repeated; the last value of each is kept",
+        );
+        note(beyond as u64, "byte after the pickle's end is ignored", "bytes after the pickle's end are ignored");
+    }
+}
+
+/// The globals whose calls are core types.
+#[derive(Clone, Copy, PartialEq)]
+enum Known {
+    Other,
+    CodecsEncode,
+    Bytes,
+    ByteArray,
+    Set,
+    FrozenSet,
+    NewObj,
+    NewObjEx,
+}
+
+struct Machine<'a> {
+    input: &'a [u8],
+    /// The next byte.
+    at: usize,
+    /// The opcode being run.
+    start: usize,
+    limits: &'a Limits,
+    /// Opcodes until the limits are looked at again.
+    fuel: u64,
+    opcodes_left: u64,
+    protocol: u8,
+    /// Containers, objects and globals; its text is laid under it at the end.
+    value: Value,
+    /// Text that does not stand in the input; spans count it from the input's end.
+    extra: Vec<u8>,
+    stack: Vec<Node>,
+    marks: Vec<usize>,
+    /// Where the last mark stands: pops stop here.
+    floor: usize,
+    memo: Vec<Option<Node>>,
+    memo_far: HashMap<u64, Node>,
+    memo_count: usize,
+    steps: usize,
+    /// Bytes of text looked through for a second time.
+    scanned: u64,
+    buffers: u32,
+    globals: Globals,
+    /// Dicts that were filled.
+    dicts: Vec<Id>,
+    /// Where the last opcode that made an object ended.
+    made: usize,
+    odd: Odd,
+}
+
+/// Globals by name. Texts are numbered first, so that naming one again costs nothing by its length.
+#[derive(Default)]
+struct Globals {
+    by_span: HashMap<Span, u32>,
+    by_text: HashMap<Box<[u8]>, u32>,
+    spans: Vec<Span>,
+    ids: HashMap<(u32, u32), Id>,
+    known: Vec<Known>,
+}
+
+impl<'a> Machine<'a> {
+    fn over(input: &'a [u8], limits: &'a Limits) -> Machine<'a> {
+        Machine {
+            input,
+            at: 0,
+            start: 0,
+            limits,
+            fuel: 0,
+            opcodes_left: limits.opcodes,
+            protocol: 0,
+            value: Value::over(Vec::new()),
+            extra: Vec::new(),
+            stack: Vec::new(),
+            marks: Vec::new(),
+            floor: 0,
+            memo: Vec::new(),
+            memo_far: HashMap::new(),
+            memo_count: 0,
+            steps: 0,
+            scanned: 0,
+            buffers: 0,
+            globals: Globals::default(),
+            dicts: Vec::new(),
+            made: usize::MAX,
+            odd: Odd::default(),
+        }
+    }
+
+    fn run(&mut self) -> Res<Node> {
+        loop {
+            self.start = self.at;
+            if self.fuel == 0 {
+                self.refuel()?;
+            }
+            self.fuel -= 1;
+            match self.byte() {
+                Ok(op::STOP) => return self.pop(),
+                Ok(opcode) => self.step(opcode)?,
+                Err(_) if self.start == 0 => return Err(self.wrong("there are no bytes, not even a pickle's STOP")),
+                Err(_) => return Err(self.wrong("the pickle ends without STOP")),
+            }
+        }
+    }
+
+    /// Opcodes that current pickles are made of; the others are in [`Machine::step_rare`].
+    #[inline(always)]
+    fn step(&mut self, opcode: u8) -> Res<()> {
+        match opcode {
+            op::SHORT_BINUNICODE => {
+                let len = self.byte()?;
+                self.push_str(u64::from(len))
+            }
+            op::BINUNICODE => {
+                let len = self.u32()?;
+                self.push_str(u64::from(len))
+            }
+            op::MEMOIZE => self.put(self.memo_count as u64),
+            op::BINPUT => {
+                let index = self.byte()?;
+                self.put(u64::from(index))
+            }
+            op::LONG_BINPUT => {
+                let index = self.u32()?;
+                self.put(u64::from(index))
+            }
+            op::BINGET => {
+                let index = self.byte()?;
+                self.get(u64::from(index))
+            }
+            op::LONG_BINGET => {
+                let index = self.u32()?;
+                self.get(u64::from(index))
+            }
+            op::BININT1 => {
+                let number = self.byte()?;
+                self.push(Node::Int(i64::from(number)))
+            }
+            op::BININT2 => {
+                let number = u16::from_le_bytes(self.take()?);
+                self.push(Node::Int(i64::from(number)))
+            }
+            op::BININT => {
+                let number = i32::from_le_bytes(self.take()?);
+                self.push(Node::Int(i64::from(number)))
+            }
+            op::BINFLOAT => {
+                let float = f64::from_be_bytes(self.take()?);
+                self.push(Node::Float(float))
+            }
+            op::NONE => self.push(Node::None),
+            op::NEWTRUE | op::NEWFALSE => self.push(Node::Bool(opcode == op::NEWTRUE)),
+            op::MARK => self.mark(),
+            op::EMPTY_DICT => self.push_container(Node::Dict),
+            op::EMPTY_LIST => self.push_container(Node::List),
+            op::SETITEMS => {
+                let from = self.unmark()?;
+                self.set_items(from)
+            }
+            op::SETITEM => {
+                let from = self.below(2)?;
+                self.set_items(from)
+            }
+            op::APPENDS => {
+                let from = self.unmark()?;
+                self.append(from)
+            }
+            op::APPEND => {
+                let from = self.below(1)?;
+                self.append(from)
+            }
+            _ => self.step_rare(opcode),
+        }
+    }
+
+    #[inline(never)]
+    fn step_rare(&mut self, opcode: u8) -> Res<()> {
+        match opcode {
+            op::PROTO => self.proto(),
+            op::FRAME => self.frame(),
+            op::TUPLE | op::LIST | op::DICT | op::FROZENSET => self.gather(opcode),
+            op::EMPTY_TUPLE => self.push_container(Node::Tuple),
+            op::EMPTY_SET => self.push_container(Node::Set),
+            op::TUPLE1 => self.tuple(1),
+            op::TUPLE2 => self.tuple(2),
+            op::TUPLE3 => self.tuple(3),
+            op::ADDITEMS => {
+                let from = self.unmark()?;
+                self.add(from)
+            }
+            op::POP => self.discard(),
+            op::POP_MARK => {
+                let from = self.unmark()?;
+                self.stack.truncate(from);
+                Ok(())
+            }
+            op::DUP => {
+                let top = self.top()?;
+                self.push(top)
+            }
+            op::GLOBAL | op::STACK_GLOBAL | op::INST | op::EXT1 | op::EXT2 | op::EXT4 => self.step_global(opcode),
+            op::REDUCE | op::NEWOBJ | op::NEWOBJ_EX | op::OBJ | op::BUILD => self.step_object(opcode),
+            op::PERSID | op::BINPERSID => self.persistent(opcode),
+            op::NEXT_BUFFER => {
+                self.buffers += 1;
+                self.push(Node::Buffer(self.buffers - 1))
+            }
+            op::READONLY_BUFFER => {
+                let node = match self.pop()? {
+                    Node::Buffer(n) => Node::ReadOnlyBuffer(n),
+                    other => other,
+                };
+                self.push(node)
+            }
+            _ => self.step_scalar(opcode),
+        }
+    }
+
+    fn step_scalar(&mut self, opcode: u8) -> Res<()> {
+        match opcode {
+            op::LONG1 => {
+                let len = self.byte()?;
+                self.long(u64::from(len))
+            }
+            op::LONG4 => {
+                let len = self.count_i32()?;
+                self.long(len)
+            }
+            op::INT | op::LONG | op::FLOAT => self.number_text(opcode),
+            op::UNICODE => {
+                let line = self.line()?;
+                let text = self.raw_unicode_unescaped(line)?;
+                let span = self.push_text(&text)?;
+                self.push(Node::Str(span))
+            }
+            op::STRING => {
+                let line = self.line()?;
+                let text = unescaped(line).ok_or_else(|| self.wrong("is not quoted or badly escaped"))?;
+                let span = self.push_text(&text)?;
+                self.push_python2(span)
+            }
+            op::SHORT_BINSTRING => {
+                let len = self.byte()?;
+                let span = self.span(u64::from(len))?;
+                self.push_python2(span)
+            }
+            op::BINSTRING => {
+                let len = self.count_i32()?;
+                let span = self.span(len)?;
+                self.push_python2(span)
+            }
+            op::BINUNICODE8 => {
+                let len = self.u64()?;
+                self.push_str(len)
+            }
+            op::SHORT_BINBYTES => {
+                let len = self.byte()?;
+                self.push_spanned(u64::from(len), Node::Bytes)
+            }
+            op::BINBYTES => {
+                let len = self.u32()?;
+                self.push_spanned(u64::from(len), Node::Bytes)
+            }
+            op::BINBYTES8 => {
+                let len = self.u64()?;
+                self.push_spanned(len, Node::Bytes)
+            }
+            op::BYTEARRAY8 => {
+                let len = self.u64()?;
+                self.push_spanned(len, Node::ByteArray)
+            }
+            op::PUT | op::GET => {
+                let index = self.index_text()?;
+                if opcode == op::PUT { self.put(index) } else { self.get(index) }
+            }
+            _ => Err(self.malformed(self.start, format!("unknown opcode 0x{opcode:02x}"))),
+        }
+    }
+}
+
+/// Reading.
+impl<'a> Machine<'a> {
+    #[inline(always)]
+    fn byte(&mut self) -> Res<u8> {
+        match self.input.get(self.at) {
+            Some(&byte) => {
+                self.at += 1;
+                Ok(byte)
+            }
+            None => Err(self.cut_short()),
+        }
+    }
+
+    #[inline(always)]
+    fn take<const N: usize>(&mut self) -> Res<[u8; N]> {
+        match self.input[self.at..].first_chunk::<N>() {
+            Some(bytes) => {
+                self.at += N;
+                Ok(*bytes)
+            }
+            None => Err(self.cut_short()),
+        }
+    }
+
+    #[inline(always)]
+    fn u32(&mut self) -> Res<u32> {
+        self.take().map(u32::from_le_bytes)
+    }
+
+    fn u64(&mut self) -> Res<u64> {
+        self.take().map(u64::from_le_bytes)
+    }
+
+    /// A length of 32 bits that CPython reads as signed.
+    fn count_i32(&mut self) -> Res<u64> {
+        let count = i32::from_le_bytes(self.take()?);
+        u64::try_from(count).map_err(|_| self.wrong(&format!("has the negative length {count}")))
+    }
+
+    /// The next `len` bytes.
+    #[inline(always)]
+    fn span(&mut self, len: u64) -> Res<Span> {
+        let left = self.input.len() - self.at;
+        if len > left as u64 {
+            return Err(self.wrong(&format!("announces {len} bytes, and {left} are left")));
+        }
+        let span = Span { start: small(self.at), len: small(len as usize) };
+        self.at += len as usize;
+        Ok(span)
+    }
+
+    /// The bytes up to a newline, which is consumed.
+    fn line(&mut self) -> Res<&'a [u8]> {
+        let rest = &self.input[self.at..];
+        let len = rest.iter().position(|byte| *byte == b'\n').ok_or_else(|| self.wrong("lacks its newline"))?;
+        self.at += len + 1;
+        Ok(&rest[..len])
+    }
+
+    fn text(&self, span: Span) -> &[u8] {
+        let (start, len) = (span.start as usize, span.len as usize);
+        match start.checked_sub(self.input.len()) {
+            Some(start) => &self.extra[start..start + len],
+            None => &self.input[start..start + len],
+        }
+    }
+
+    /// Adds text that does not stand in the input. It is held to the input's own limit, which keeps
+    /// the sum of both within 32 bits.
+    fn push_text(&mut self, text: &[u8]) -> Res<Span> {
+        if (self.extra.len() + text.len()) as u64 > self.limits.decoded {
+            return Err(self.over_limit("decoded"));
+        }
+        let start = self.input.len() + self.extra.len();
+        self.extra.extend_from_slice(text);
+        Ok(Span { start: small(start), len: small(text.len()) })
+    }
+}
+
+/// The stack, the marks and the memo.
+impl Machine<'_> {
+    #[inline(always)]
+    fn push(&mut self, node: Node) -> Res<()> {
+        self.stack.push(node);
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn pop(&mut self) -> Res<Node> {
+        if self.stack.len() <= self.floor {
+            return Err(self.underflow());
+        }
+        Ok(self.stack.pop().expect("the stack is higher than its floor"))
+    }
+
+    #[inline(always)]
+    fn top(&mut self) -> Res<Node> {
+        match self.stack.last() {
+            Some(node) if self.stack.len() > self.floor => Ok(*node),
+            _ => Err(self.underflow()),
+        }
+    }
+
+    /// Where the top `count` nodes begin.
+    #[inline(always)]
+    fn below(&mut self, count: usize) -> Res<usize> {
+        if self.stack.len() < self.floor + count {
+            return Err(self.underflow());
+        }
+        Ok(self.stack.len() - count)
+    }
+
+    #[inline(always)]
+    fn mark(&mut self) -> Res<()> {
+        self.floor = self.stack.len();
+        self.marks.push(self.floor);
+        Ok(())
+    }
+
+    /// Takes the last mark off; where its nodes begin.
+    #[inline(always)]
+    fn unmark(&mut self) -> Res<usize> {
+        let Some(from) = self.marks.pop() else { return Err(self.wrong("lacks its MARK")) };
+        self.floor = self.marks.last().copied().unwrap_or(0);
+        Ok(from)
+    }
+
+    fn discard(&mut self) -> Res<()> {
+        if self.marks.last() == Some(&self.stack.len()) {
+            return self.unmark().map(|_| ());
+        }
+        let dropped = self.pop()?;
+        if self.made == self.start && matches!(dropped, Node::Object(_)) {
+            self.odd.dropped += 1;
+        }
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn put(&mut self, index: u64) -> Res<()> {
+        let node = self.top()?;
+        if index == self.memo.len() as u64 {
+            self.memo.push(Some(node));
+            self.memo_count += 1;
+            return Ok(());
+        }
+        self.put_elsewhere(index, node);
+        Ok(())
+    }
+
+    fn put_elsewhere(&mut self, index: u64, node: Node) {
+        let near = usize::try_from(index).ok().filter(|index| *index < self.memo.len() + MEMO_GAP);
+        let old = match near {
+            Some(index) => {
+                if index >= self.memo.len() {
+                    self.memo.resize(index + 1, None);
+                }
+                self.memo[index].replace(node).or_else(|| self.memo_far.remove(&(index as u64)))
+            }
+            None => self.memo_far.insert(index, node),
+        };
+        self.memo_count += usize::from(old.is_none());
+    }
+
+    #[inline(always)]
+    fn get(&mut self, index: u64) -> Res<()> {
+        let near = usize::try_from(index).ok().and_then(|index| self.memo.get(index).copied().flatten());
+        match near.or_else(|| self.memo_far.get(&index).copied()) {
+            Some(node) => self.push(node),
+            None => Err(self.wrong(&format!("asks for memo {index}, where nothing was put"))),
+        }
+    }
+
+    /// The index of PUT and GET, in decimal.
+    fn index_text(&mut self) -> Res<u64> {
+        let line = self.line()?;
+        let index = std::str::from_utf8(line).ok().and_then(|text| text.trim().parse::<u64>().ok());
+        index.ok_or_else(|| self.wrong("has an index that is not a number"))
+    }
+}
+
+/// Scalars.
+impl Machine<'_> {
+    #[inline(always)]
+    fn push_str(&mut self, len: u64) -> Res<()> {
+        let from = self.at;
+        let span = self.span(len)?;
+        let text = &self.input[from..self.at];
+        if std::str::from_utf8(text).is_err() {
+            self.check_surrogates(text, from)?;
+        }
+        self.push(Node::Str(span))
+    }
+
+    /// Accepts what CPython's `surrogatepass` accepts: UTF-8, and surrogates in three bytes each.
+    #[cold]
+    fn check_surrogates(&self, text: &[u8], from: usize) -> Res<()> {
+        let mut at = 0;
+        while let Err(error) = std::str::from_utf8(&text[at..]) {
+            at += error.valid_up_to();
+            match text[at..] {
+                [0xed, 0xa0..=0xbf, 0x80..=0xbf, ..] => at += 3,
+                _ => return Err(self.malformed(from + at, format!("{} holds invalid UTF-8", self.opcode()))),
+            }
+        }
+        Ok(())
+    }
+
+    fn push_spanned(&mut self, len: u64, kind: fn(Span) -> Node) -> Res<()> {
+        let span = self.span(len)?;
+        self.push(kind(span))
+    }
+
+    /// Python 2's `str`: text where it is ASCII, else bytes whose encoding nobody wrote down.
+    fn push_python2(&mut self, span: Span) -> Res<()> {
+        if self.text(span).is_ascii() {
+            return self.push(Node::Str(span));
+        }
+        self.odd.python2_bytes += 1;
+        self.push(Node::Bytes(span))
+    }
+
+    /// An integer in two's complement, little-endian: a span of the input when it is a big one.
+    fn long(&mut self, len: u64) -> Res<()> {
+        if len > self.limits.integer {
+            return Err(self.over_limit("integer"));
+        }
+        let mut span = self.span(len)?;
+        let mut bytes = &self.input[span.start as usize..self.at];
+        while let [rest @ .., below, last] = bytes
+            && *last == if *below >= 0x80 { 0xff } else { 0 }
+        {
+            bytes = &bytes[..rest.len() + 1];
+        }
+        span.len = small(bytes.len());
+        if bytes.len() > 8 {
+            return self.push(Node::Big(span));
+        }
+        let sign = if bytes.last().is_some_and(|last| *last >= 0x80) { 0xff } else { 0 };
+        let mut wide = [sign; 8];
+        wide[..bytes.len()].copy_from_slice(bytes);
+        self.push(Node::Int(i64::from_le_bytes(wide)))
+    }
+
+    /// INT, LONG and FLOAT: numbers in decimal, as protocol 0 writes them.
+    fn number_text(&mut self, opcode: u8) -> Res<()> {
+        let line = self.line()?;
+        if line.len() as u64 > self.limits.integer {
+            return Err(self.over_limit("integer"));
+        }
+        let text = std::str::from_utf8(line).map_or("", str::trim);
+        let node = match opcode {
+            op::FLOAT => text
+                .parse::<f64>()
+                .ok()
+                .filter(|float| float.is_finite() || !text.contains(|c: char| c.is_ascii_digit()))
+                .map(Node::Float),
+            op::INT if matches!(line, b"00" | b"01") => Some(Node::Bool(line == b"01")),
+            op::LONG => self.integer_text(text.strip_suffix('L').unwrap_or(text))?,
+            _ => self.integer_text(text)?,
+        };
+        let node = node.ok_or_else(|| self.wrong("is not a number"))?;
+        self.push(node)
+    }
+
+    fn integer_text(&mut self, text: &str) -> Res<Option<Node>> {
+        if let Ok(small) = text.parse::<i64>() {
+            return Ok(Some(Node::Int(small)));
+        }
+        let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+        if digits.is_empty() || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
+            return Ok(None);
+        }
+        let number = decimal(digits);
+        let number = if text.starts_with('-') { -number } else { number };
+        match i64::try_from(&number) {
+            Ok(small) => Ok(Some(Node::Int(small))),
+            Err(_) => self.push_text(&number.to_signed_bytes_le()).map(|span| Some(Node::Big(span))),
+        }
+    }
+
+    /// Python's `raw-unicode-escape`: Latin-1 in which only `\uXXXX` and `\UXXXXXXXX` are escapes.
+    fn raw_unicode_unescaped(&self, line: &[u8]) -> Res<Vec<u8>> {
+        let mut out = Vec::with_capacity(line.len());
+        let mut at = 0;
+        while at < line.len() {
+            let digits = match (line[at], line.get(at + 1)) {
+                (b'\\', Some(b'u')) => 4,
+                (b'\\', Some(b'U')) => 8,
+                (b'\\', Some(next)) => {
+                    out.push(b'\\');
+                    push_code_point(&mut out, u32::from(*next));
+                    at += 2;
+                    continue;
+                }
+                (byte, _) => {
+                    push_code_point(&mut out, u32::from(byte));
+                    at += 1;
+                    continue;
+                }
+            };
+            let hex = line.get(at + 2..at + 2 + digits).filter(|hex| hex.iter().all(u8::is_ascii_hexdigit));
+            let point = hex
+                .and_then(|hex| std::str::from_utf8(hex).ok())
+                .and_then(|hex| u32::from_str_radix(hex, 16).ok())
+                .filter(|point| *point <= 0x10_ffff)
+                .ok_or_else(|| self.wrong("holds a bad \\u escape"))?;
+            push_code_point(&mut out, point);
+            at += 2 + digits;
+        }
+        Ok(out)
+    }
+}
+
+/// Containers.
+impl Machine<'_> {
+    #[inline(always)]
+    fn push_container(&mut self, kind: fn(Id) -> Node) -> Res<()> {
+        self.make_room(1)?;
+        let id = self.value.container(&[]);
+        self.push(kind(id))
+    }
+
+    fn tuple(&mut self, count: usize) -> Res<()> {
+        let from = self.below(count)?;
+        self.collect(from, Node::Tuple)
+    }
+
+    /// Makes one container of the stack from `from` on.
+    fn collect(&mut self, from: usize, kind: fn(Id) -> Node) -> Res<()> {
+        self.make_room(1)?;
+        let id = self.value.container(&self.stack[from..]);
+        self.stack.truncate(from);
+        self.push(kind(id))
+    }
+
+    /// TUPLE, LIST, DICT and FROZENSET: what stands above the mark.
+    fn gather(&mut self, opcode: u8) -> Res<()> {
+        let from = self.unmark()?;
+        match opcode {
+            op::TUPLE => self.collect(from, Node::Tuple),
+            op::LIST => self.collect(from, Node::List),
+            op::FROZENSET => self.collect(from, Node::FrozenSet),
+            _ => {
+                self.check_pairs(from)?;
+                self.collect(from, Node::Dict)?;
+                if let Some(Node::Dict(id)) = self.stack.last() {
+                    self.dicts.push(*id);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// What stands below `from`, and is to be filled with what stands above.
+    #[inline(always)]
+    fn filled(&mut self, from: usize) -> Res<Node> {
+        if from <= self.floor {
+            return Err(self.underflow());
+        }
+        self.make_room(0)?;
+        Ok(self.stack[from - 1])
+    }
+
+    #[inline(always)]
+    fn append(&mut self, from: usize) -> Res<()> {
+        match self.filled(from)? {
+            Node::List(id) => self.value.extend(id, &self.stack[from..]),
+            _ if from == self.stack.len() => {}
+            Node::Object(id) => self.record(id, from, Step::Extend),
+            other => return Err(self.misfit(other)),
+        }
+        self.stack.truncate(from);
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn set_items(&mut self, from: usize) -> Res<()> {
+        self.check_pairs(from)?;
+        match self.filled(from)? {
+            Node::Dict(id) => {
+                self.value.extend(id, &self.stack[from..]);
+                if self.dicts.last() != Some(&id) {
+                    self.dicts.push(id);
+                }
+            }
+            _ if from == self.stack.len() => {}
+            Node::Object(id) => self.record(id, from, Step::Items),
+            other => return Err(self.misfit(other)),
+        }
+        self.stack.truncate(from);
+        Ok(())
+    }
+
+    fn add(&mut self, from: usize) -> Res<()> {
+        match self.filled(from)? {
+            Node::Set(id) => self.value.extend(id, &self.stack[from..]),
+            _ if from == self.stack.len() => {}
+            Node::Object(id) => self.record(id, from, Step::Add),
+            other => return Err(self.misfit(other)),
+        }
+        self.stack.truncate(from);
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn check_pairs(&mut self, from: usize) -> Res<()> {
+        if (self.stack.len() - from) % 2 == 1 {
+            return Err(self.wrong("has a key without a value"));
+        }
+        Ok(())
+    }
+
+    /// Records that an object would be given what stands from `from` on. What comes in batches is
+    /// one step.
+    fn record(&mut self, id: Id, from: usize, step: fn(Id) -> Step) {
+        let members = &self.stack[from..];
+        let last = self.value.object(id).steps.last().copied();
+        if let Some(Step::Extend(same) | Step::Items(same) | Step::Add(same)) = last
+            && last == Some(step(same))
+        {
+            self.value.extend(same, members);
+            return;
+        }
+        let id_of_step = self.value.container(members);
+        self.value.object_mut(id).steps.push(step(id_of_step));
+        self.steps += 2;
+    }
+}
+
+/// Globals, objects and what else is not data by itself.
+impl Machine<'_> {
+    fn step_global(&mut self, opcode: u8) -> Res<()> {
+        let code = match opcode {
+            op::GLOBAL => {
+                let global = self.global_text()?;
+                return self.push(Node::Global(global));
+            }
+            op::INST => {
+                let callable = Node::Global(self.global_text()?);
+                let from = self.unmark()?;
+                self.collect(from, Node::Tuple)?;
+                let args = self.pop()?;
+                return self.push_object(How::Call, callable, args, Node::None);
+            }
+            op::STACK_GLOBAL => {
+                let (name, module) = (self.pop()?, self.pop()?);
+                let (Node::Str(module), Node::Str(name)) = (module, name) else {
+                    return Err(self.wrong("names a global by something other than text"));
+                };
+                let global = self.global(module, name)?;
+                return self.push(Node::Global(global));
+            }
+            op::EXT1 => i64::from(self.byte()?),
+            op::EXT2 => i64::from(u16::from_le_bytes(self.take()?)),
+            _ => i64::from(i32::from_le_bytes(self.take()?)),
+        };
+        match u32::try_from(code) {
+            Ok(code) if code > 0 => self.push(Node::Extension(code)),
+            _ => Err(self.wrong(&format!("has the code {code}, which no extension can have"))),
+        }
+    }
+
+    /// Module and name on two lines. Modules of one name share their text, as they do in CPython.
+    fn global_text(&mut self) -> Res<Id> {
+        let mut spans = [Span { start: 0, len: 0 }; 2];
+        for span in &mut spans {
+            let from = self.at;
+            let line = self.line()?;
+            if std::str::from_utf8(line).is_err() {
+                self.check_surrogates(line, from)?;
+            }
+            *span = Span { start: small(from), len: small(line.len()) };
+        }
+        let module = self.number(spans[0]);
+        self.global(self.globals.spans[module as usize], spans[1])
+    }
+
+    /// The global of these names: the same one for the same names.
+    fn global(&mut self, module: Span, name: Span) -> Res<Id> {
+        let key = (self.number(module), self.number(name));
+        if let Some(id) = self.globals.ids.get(&key) {
+            return Ok(*id);
+        }
+        self.make_room(1)?;
+        let modern = match self.protocol {
+            0..=2 => names::modern(self.text(module), self.text(name)),
+            _ => None,
+        };
+        let id = match modern {
+            None => self.new_global(module, name),
+            Some((modern_module, modern_name)) => {
+                let pushed = self.push_text(modern_module.as_bytes())?;
+                let module = self.number(pushed);
+                let module = self.globals.spans[module as usize];
+                let name = match modern_name {
+                    Some(modern_name) => self.push_text(modern_name.as_bytes())?,
+                    None => name,
+                };
+                let same = (self.number(module), self.number(name));
+                let known = self.globals.ids.get(&same).copied();
+                let id = known.unwrap_or_else(|| self.new_global(module, name));
+                self.globals.ids.insert(same, id);
+                id
+            }
+        };
+        self.globals.ids.insert(key, id);
+        Ok(id)
+    }
+
+    fn new_global(&mut self, module: Span, name: Span) -> Id {
+        let known = match (self.text(module), self.text(name)) {
+            (b"_codecs", b"encode") => Known::CodecsEncode,
+            (b"builtins", b"bytes") => Known::Bytes,
+            (b"builtins", b"bytearray") => Known::ByteArray,
+            (b"builtins", b"set") => Known::Set,
+            (b"builtins", b"frozenset") => Known::FrozenSet,
+            (b"copyreg", b"__newobj__") => Known::NewObj,
+            (b"copyreg", b"__newobj_ex__") => Known::NewObjEx,
+            _ => Known::Other,
+        };
+        self.globals.known.push(known);
+        self.value.push_global(Global { module, name })
+    }
+
+    /// The number of a text, the same for equal texts.
+    fn number(&mut self, span: Span) -> u32 {
+        if let Some(number) = self.globals.by_span.get(&span) {
+            return *number;
+        }
+        let text: Box<[u8]> = self.text(span).into();
+        let next = small(self.globals.spans.len());
+        let number = match self.globals.by_text.entry(text) {
+            Entry::Occupied(entry) => *entry.get(),
+            Entry::Vacant(entry) => {
+                self.globals.spans.push(span);
+                *entry.insert(next)
+            }
+        };
+        self.globals.by_span.insert(span, number);
+        number
+    }
+
+    fn step_object(&mut self, opcode: u8) -> Res<()> {
+        match opcode {
+            op::REDUCE => {
+                let (args, callable) = (self.pop()?, self.pop()?);
+                if let Some(node) = self.core_type(callable, args)? {
+                    return self.push(node);
+                }
+                match self.new_call(callable, args)? {
+                    Some((class, args, kwargs)) => self.push_object(How::New, class, args, kwargs),
+                    None => self.push_object(How::Call, callable, args, Node::None),
+                }
+            }
+            op::NEWOBJ => {
+                let (args, class) = (self.pop()?, self.pop()?);
+                self.push_object(How::New, class, args, Node::None)
+            }
+            op::NEWOBJ_EX => {
+                let (kwargs, args, class) = (self.pop()?, self.pop()?, self.pop()?);
+                self.push_object(How::New, class, args, kwargs)
+            }
+            op::OBJ => {
+                let from = self.unmark()?;
+                if self.stack.len() == from {
+                    return Err(self.wrong("lacks its class"));
+                }
+                self.collect(from + 1, Node::Tuple)?;
+                let (args, class) = (self.pop()?, self.pop()?);
+                self.push_object(How::Call, class, args, Node::None)
+            }
+            _ => {
+                let (state, object) = (self.pop()?, self.top()?);
+                let Node::Object(id) = object else { return Err(self.misfit(object)) };
+                self.make_room(2)?;
+                self.value.object_mut(id).steps.push(Step::State(state));
+                self.steps += 2;
+                Ok(())
+            }
+        }
+    }
+
+    fn push_object(&mut self, how: How, callable: Node, args: Node, kwargs: Node) -> Res<()> {
+        self.make_room(4)?;
+        let id = self.value.push_object(Object { how, callable, args, kwargs, steps: Vec::new() });
+        self.made = self.at;
+        self.push(Node::Object(id))
+    }
+
+    /// The core type that a call means, in the forms in which CPython writes core types that the
+    /// protocol has no opcode for (`save_bytes`, `save_bytearray`, `save_set` in `_pickle.c`;
+    /// Python 2 and 3.7 write a bytearray with `latin-1`).
+    fn core_type(&mut self, callable: Node, args: Node) -> Res<Option<Node>> {
+        let (Node::Global(global), Node::Tuple(args)) = (callable, args) else { return Ok(None) };
+        let known = self.globals.known[global.index()];
+        let (first, second) = match (known, self.value.members(args)) {
+            (Known::Other, _) => return Ok(None),
+            (_, []) => (None, None),
+            (_, [first]) => (Some(*first), None),
+            (_, [first, second]) => (Some(*first), Some(*second)),
+            _ => return Ok(None),
+        };
+        let named = |machine: &Self, name: &[u8]| matches!(second, Some(Node::Str(span)) if machine.text(span) == name);
+        Ok(match (known, first) {
+            (Known::CodecsEncode, Some(Node::Str(span))) if named(self, b"latin1") => {
+                self.latin1(span, 0)?.map(Node::Bytes)
+            }
+            (Known::ByteArray, Some(Node::Str(span))) if named(self, b"latin-1") => {
+                self.latin1(span, 1)?.map(Node::ByteArray)
+            }
+            _ if second.is_some() => None,
+            (Known::Bytes, None) => Some(Node::Bytes(self.push_text(b"")?)),
+            (Known::Bytes, Some(same @ Node::Bytes(_))) => Some(same),
+            (Known::ByteArray, None) => Some(Node::ByteArray(self.separate(&[])?)),
+            (Known::ByteArray, Some(Node::Bytes(span))) => {
+                let bytes = self.text(span).to_vec();
+                Some(Node::ByteArray(self.separate(&bytes)?))
+            }
+            (Known::Set, None | Some(Node::List(_))) => Some(Node::Set(self.snapshot(first)?)),
+            (Known::FrozenSet, None | Some(Node::List(_))) => Some(Node::FrozenSet(self.snapshot(first)?)),
+            _ => None,
+        })
+    }
+
+    /// Class, arguments and named arguments of a call that stands for NEWOBJ or NEWOBJ_EX where the
+    /// protocol has none. The C pickler, too, takes the one for the other by the function's name.
+    fn new_call(&mut self, callable: Node, args: Node) -> Res<Option<(Node, Node, Node)>> {
+        let (Node::Global(global), Node::Tuple(args)) = (callable, args) else { return Ok(None) };
+        match (self.globals.known[global.index()], self.value.members(args)) {
+            (Known::NewObj, [class, rest @ ..]) => {
+                let (class, rest) = (*class, rest.to_vec());
+                self.make_room(rest.len() + 1)?;
+                Ok(Some((class, Node::Tuple(self.value.container(&rest)), Node::None)))
+            }
+            (Known::NewObjEx, [class, args @ Node::Tuple(_), kwargs @ Node::Dict(_)]) => {
+                Ok(Some((*class, *args, *kwargs)))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// The Latin-1 bytes of a text, behind `gap` bytes that set them apart; `None` when it has none.
+    fn latin1(&mut self, span: Span, gap: usize) -> Res<Option<Span>> {
+        // One text can be named over and over by opcodes of a few bytes.
+        self.scanned += u64::from(span.len);
+        if self.scanned > self.limits.decoded {
+            return Err(self.over_limit("decoded"));
+        }
+        let mut bytes = Vec::with_capacity(gap + span.len as usize);
+        bytes.resize(gap, 0);
+        let mut text = self.text(span).iter();
+        while let Some(&byte) = text.next() {
+            bytes.push(match byte {
+                0..0x80 => byte,
+                0xc2 | 0xc3 => (byte << 6) | (text.next().copied().unwrap_or(0) & 0x3f),
+                _ => return Ok(None),
+            });
+        }
+        let Span { start, len } = self.push_text(&bytes)?;
+        Ok(Some(Span { start: start + small(gap), len: len - small(gap) }))
+    }
+
+    /// A span that no other bytearray has, even when it is empty.
+    fn separate(&mut self, bytes: &[u8]) -> Res<Span> {
+        self.push_text(b"\0")?;
+        self.push_text(bytes)
+    }
+
+    fn snapshot(&mut self, list: Option<Node>) -> Res<Id> {
+        let Some(Node::List(list)) = list else { return Ok(self.value.container(&[])) };
+        let members = self.value.members(list).to_vec();
+        self.make_room(members.len() + 1)?;
+        Ok(self.value.container(&members))
+    }
+
+    fn persistent(&mut self, opcode: u8) -> Res<()> {
+        let id = if opcode == op::BINPERSID {
+            self.pop()?
+        } else {
+            let from = self.at;
+            let line = self.line()?;
+            if !line.is_ascii() {
+                return Err(self.wrong("has an id that is not ASCII"));
+            }
+            Node::Str(Span { start: small(from), len: small(line.len()) })
+        };
+        self.make_room(2)?;
+        let id = self.value.container(&[id]);
+        self.push(Node::Persistent(id))
+    }
+
+    fn proto(&mut self) -> Res<()> {
+        self.protocol = self.byte()?;
+        if self.protocol > HIGHEST_PROTOCOL {
+            return Err(self.wrong(&format!("asks for protocol {}; the highest is 5", self.protocol)));
+        }
+        Ok(())
+    }
+
+    /// A frame must fit; where opcodes stand in it does not matter, as in the C unpickler.
+    fn frame(&mut self) -> Res<()> {
+        let len = self.u64()?;
+        let at = self.at;
+        self.span(len)?;
+        self.at = at;
+        Ok(())
+    }
+}
+
+/// Limits and errors.
+impl Machine<'_> {
+    /// Every few thousand opcodes: how many there were, and what the stack and the memo hold.
+    #[cold]
+    fn refuel(&mut self) -> Res<()> {
+        if self.opcodes_left == 0 {
+            return Err(self.over_limit("opcodes"));
+        }
+        self.make_room(self.marks.len())?;
+        self.fuel = self.opcodes_left.min(STRIDE);
+        self.opcodes_left -= self.fuel;
+        Ok(())
+    }
+
+    /// Checks that `added` nodes may be added to all that is held.
+    #[inline(always)]
+    fn make_room(&self, added: usize) -> Res<()> {
+        let memo = self.memo.len() + 2 * self.memo_far.len();
+        let held = self.value.size() + self.stack.len() + memo + self.steps + 16 * self.globals.known.len();
+        if (held + added) as u64 > self.limits.nodes { Err(self.over_limit("nodes")) } else { Ok(()) }
+    }
+
+    #[cold]
+    fn over_limit(&self, name: &'static str) -> Box<Error> {
+        Box::new(Error::limit("pickle", self.start as u64, self.limits.exceeded(name)))
+    }
+
+    #[cold]
+    fn malformed(&self, at: usize, message: String) -> Box<Error> {
+        Box::new(Error::malformed("pickle", at as u64, message))
+    }
+
+    /// An error of the opcode being run; `what` goes on from its name.
+    #[cold]
+    fn wrong(&self, what: &str) -> Box<Error> {
+        let message = match self.opcode() {
+            "" => what.to_owned(),
+            name => format!("{name} {what}"),
+        };
+        self.malformed(self.start, message)
+    }
+
+    #[cold]
+    fn cut_short(&self) -> Box<Error> {
+        self.wrong("is cut short")
+    }
+
+    #[cold]
+    fn underflow(&self) -> Box<Error> {
+        self.wrong(if self.floor > 0 || !self.marks.is_empty() {
+            "finds a MARK where it needs a value"
+        } else {
+            "finds the stack empty"
+        })
+    }
+
+    #[cold]
+    fn misfit(&self, node: Node) -> Box<Error> {
+        let kind = format!("{node:?}");
+        let kind = kind.split('(').next().unwrap_or_default().to_lowercase();
+        self.wrong(&format!("cannot be done to this: {kind}"))
+    }
+
+    fn opcode(&self) -> &'static str {
+        self.input.get(self.start).and_then(|opcode| op::name(*opcode)).unwrap_or("")
+    }
+}
+
+/// Drops what is repeated in dicts. Most dicts of a cache are records: one whose keys are those of
+/// the record before, and a small one without repetition, are not looked at any closer.
+fn dedupe(value: &mut Value, dicts: &[Id]) -> usize {
+    let mut record: Vec<Node> = Vec::new();
+    let mut dropped = 0;
+    for &id in dicts {
+        let members = value.members(id);
+        let keys = || members.iter().step_by(2);
+        if members.len() <= 2 || (members.len() == 2 * record.len() && keys().eq(&record)) {
+            continue;
+        }
+        if members.len() > 32 || !is_record(value, members) {
+            dropped += value.dedupe(id);
+            continue;
+        }
+        record.clear();
+        record.extend(members.iter().step_by(2));
+    }
+    dropped
+}
+
+/// Whether the keys are texts, each another one.
+fn is_record(value: &Value, members: &[Node]) -> bool {
+    let keys = || members.iter().step_by(2);
+    keys().enumerate().all(|(index, key)| match *key {
+        Node::Str(span) => keys().take(index).all(|other| match *other {
+            Node::Str(before) => before.len != span.len || value.text(before) != value.text(span),
+            _ => false,
+        }),
+        _ => false,
+    })
+}
+
+/// A decimal number of any length, by halves: the multiplication of large numbers is what num-bigint
+/// does well.
+fn decimal(digits: &str) -> BigInt {
+    const AT_ONCE: usize = 512;
+    let mut parts: Vec<BigInt> = Vec::new();
+    let first = digits.len() % AT_ONCE;
+    let (head, rest) = digits.split_at(first);
+    let parse = |text: &[u8]| BigInt::parse_bytes(text, 10).unwrap_or_default();
+    parts.push(parse(head.as_bytes()));
+    parts.extend(rest.as_bytes().chunks(AT_ONCE).map(parse));
+    let mut scale = BigInt::from(10).pow(AT_ONCE as u32);
+    while parts.len() > 1 {
+        if parts.len() % 2 == 1 {
+            parts.insert(0, BigInt::ZERO);
+        }
+        parts = parts.chunks_exact(2).map(|pair| &pair[0] * &scale + &pair[1]).collect();
+        scale = &scale * &scale;
+    }
+    parts.pop().unwrap_or_default()
+}
+
+/// The bytes of a quoted Python 2 string literal.
+fn unescaped(line: &[u8]) -> Option<Vec<u8>> {
+    let [quote @ (b'\'' | b'"'), text @ .., last] = line else { return None };
+    if quote != last {
+        return None;
+    }
+    let mut out = Vec::with_capacity(text.len());
+    let mut at = 0;
+    while at < text.len() {
+        at += 1;
+        if text[at - 1] != b'\\' {
+            out.push(text[at - 1]);
+            continue;
+        }
+        let escape = *text.get(at)?;
+        at += 1;
+        let simple = match escape {
+            b'\\' | b'\'' | b'"' => escape,
+            b'a' => 0x07,
+            b'b' => 0x08,
+            b'f' => 0x0c,
+            b'n' => b'\n',
+            b'r' => b'\r',
+            b't' => b'\t',
+            b'v' => 0x0b,
+            b'x' => {
+                let hex = std::str::from_utf8(text.get(at..at + 2)?).ok()?;
+                at += 2;
+                u8::from_str_radix(hex, 16).ok()?
+            }
+            b'0'..=b'7' => {
+                let more = text[at..].iter().take(2).take_while(|digit| matches!(digit, b'0'..=b'7')).count();
+                let digits = &text[at - 1..at + more];
+                at += more;
+                // Three octal digits may pass 255; CPython keeps the low byte.
+                digits.iter().fold(0, |number: u8, digit| number.wrapping_mul(8).wrapping_add(digit - b'0'))
+            }
+            _ => {
+                out.push(b'\\');
+                escape
+            }
+        };
+        out.push(simple);
+    }
+    Some(out)
+}
+
+/// UTF-8 of a code point, which may be a surrogate.
+fn push_code_point(out: &mut Vec<u8>, point: u32) {
+    match char::from_u32(point) {
+        Some(char) => out.extend_from_slice(char.encode_utf8(&mut [0; 4]).as_bytes()),
+        None => out.extend_from_slice(&[0xed, 0x80 | (point >> 6 & 0x3f) as u8, 0x80 | (point & 0x3f) as u8]),
+    }
+}
+
+fn small(count: usize) -> u32 {
+    u32::try_from(count).expect("the input is limited below 32 bits")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::Fault;
+    use crate::codec::pickle::encode::encode;
+
+    fn read(bytes: &[u8]) -> Result<(Value, Vec<String>), Error> {
+        let mut notes = Vec::new();
+        decode(bytes.to_vec(), &Limits::DEFAULT, &mut notes).map(|value| (value, notes))
+    }
+
+    fn error(bytes: &[u8]) -> String {
+        read(bytes).unwrap_err().to_string()
+    }
+
+    /// The value as its nodes, spelled; enough for what has no sharing.
+    fn show(value: &Value, node: Node) -> String {
+        let members = |id: Id| value.members(id).iter().map(|n| show(value, *n)).collect::<Vec<_>>().join(" ");
+        match node {
+            Node::Str(span) => format!("{:?}", String::from_utf8_lossy(value.text(span))),
+            Node::Bytes(span) => format!("b{:?}", value.text(span).escape_ascii().to_string()),
+            Node::ByteArray(span) => format!("B{:?}", value.text(span).escape_ascii().to_string()),
+            Node::Big(span) => value.big(span).to_string(),
+            Node::List(id) => format!("[{}]", members(id)),
+            Node::Tuple(id) => format!("({})", members(id)),
+            Node::Set(id) => format!("{{{}}}", members(id)),
+            Node::FrozenSet(id) => format!("f{{{}}}", members(id)),
+            Node::Dict(id) => format!("d{{{}}}", members(id)),
+            Node::Persistent(id) => format!("P{}", members(id)),
+            Node::Global(id) => {
+                let (module, name) = value.global(id);
+                format!("{}.{}", module.escape_ascii(), name.escape_ascii())
+            }
+            Node::Object(id) => {
+                let Object { how, callable, args, kwargs, steps } = value.object(id);
+                let mut out = format!("{how:?}:{}{}", show(value, *callable), show(value, *args));
+                if *kwargs != Node::None {
+                    out += &format!("**{}", show(value, *kwargs));
+                }
+                for step in steps {
+                    out += &match *step {
+                        Step::State(state) => format!(" state={}", show(value, state)),
+                        Step::Extend(id) => format!(" extend=[{}]", members(id)),
+                        Step::Items(id) => format!(" items=[{}]", members(id)),
+                        Step::Add(id) => format!(" add=[{}]", members(id)),
+                    };
+                }
+                out
+            }
+            other => format!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn every_opcode_means_what_it_means_in_cpython() {
+        for (bytes, shown) in [
+            (&b"N."[..], "None"),
+            (b"I01\n.", "Bool(true)"),
+            (b"I1\n.", "Int(1)"),
+            (b"I99999999999999999999\n.", "99999999999999999999"),
+            (b"L-5L\n.", "Int(-5)"),
+            (b"L-99999999999999999999L\n.", "-99999999999999999999"),
+            (b"F1.5\n.", "Float(1.5)"),
+            (b"F-inf\n.", "Float(-inf)"),
+            (b"J\xff\xff\xff\xff.", "Int(-1)"),
+            (b"M\xff\xff.", "Int(65535)"),
+            (b"\x8a\x00.", "Int(0)"),
+            (b"\x8a\x03\xff\xff\xff.", "Int(-1)"),
+            (b"\x8a\x09\x00\x00\x00\x00\x00\x00\x00\x80\x00.", "9223372036854775808"),
+            (b"\x8a\x0a\x05\x00\x00\x00\x00\x00\x00\x00\x00\x00.", "Int(5)"),
+            (b"\x8b\x02\x00\x00\x00\x00\x80.", "Int(-32768)"),
+            (b"S'a\\x41\\n\\101\\q'\n.", "\"aA\\nA\\\\q\""),
+            (b"U\x02ab.", "\"ab\""),
+            (b"T\x02\x00\x00\x00a\xe9.", "b\"a\\\\xe9\""),
+            (b"V\xe9\\u20ac\\U0001f600\\\\u0041\n.", "\"\u{e9}\u{20ac}\u{1f600}\\\\\\\\u0041\""),
+            (b"(K\x01K\x02t.", "(Int(1) Int(2))"),
+            (b"(K\x01l.", "[Int(1)]"),
+            (b"(K\x01K\x02d.", "d{Int(1) Int(2)}"),
+            (b"}K\x01K\x02sK\x01K\x03s.", "d{Int(1) Int(3)}"),
+            (b"](K\x01K\x02eNa.", "[Int(1) Int(2) None]"),
+            (b"\x8f(K\x01\x90(K\x02\x90.", "{Int(1) Int(2)}"),
+            (b"(K\x01\x91.", "f{Int(1)}"),
+            (b"N\x85K\x01\x862.", "((None) Int(1))"),
+            (b"KaK\x01K\x020\x86.", "(Int(97) Int(1))"),
+            (b"K\x01(NNN1.", "Int(1)"),
+            (b"K\x01(0.", "Int(1)"),
+            (b"K\x07p5\n0g5\n.", "Int(7)"),
+            (b"K\x07r\xff\xff\xff\xff0j\xff\xff\xff\xff.", "Int(7)"),
+            (b"K\x07\x94K\x08\x94h\x00h\x01\x86.", "(Int(7) Int(8))"),
+            (b"Pabc\n.", "P\"abc\""),
+            (b"K\x01Q.", "PInt(1)"),
+            (b"\x82\x05.", "Extension(5)"),
+            (b"\x84\x00\x00\x01\x00.", "Extension(65536)"),
+            (b"\x97\x97\x98\x86.", "(Buffer(0) ReadOnlyBuffer(1))"),
+            (b"\x96\x01\x00\x00\x00\x00\x00\x00\x00a.", "B\"a\""),
+            (b"c__builtin__\nunicode\n.", "builtins.str"),
+            (b"\x80\x03c__builtin__\nunicode\n.", "__builtin__.unicode"),
+            (b"(K\x01ios\nsystem\n.", "Call:os.system(Int(1))"),
+            (b"(cos\nsystem\nK\x01o.", "Call:os.system(Int(1))"),
+            (b"ca\nB\n)}K\x01K\x02s\x92.", "New:a.B()**d{Int(1) Int(2)}"),
+            (
+                b"ca\nB\n)\x81Na(K\x01eK\x01K\x02s(K\x03\x90NbK\x04a.",
+                "New:a.B() extend=[None Int(1)] items=[Int(1) Int(2)] add=[Int(3)] state=None extend=[Int(4)]",
+            ),
+            (b"ccopy_reg\n__newobj__\n(ca\nB\nK\x01tR.", "New:a.B(Int(1))"),
+            (b"ccopy_reg\n__newobj_ex__\n(ca\nB\n(t(dtR.", "New:a.B()**d{}"),
+            (b"ccopy_reg\n__newobj__\n)R.", "Call:copyreg.__newobj__()"),
+            (b"c__builtin__\nset\n((lK\x01atR.", "{Int(1)}"),
+            (b"c__builtin__\nfrozenset\n)R.", "f{}"),
+            (b"c__builtin__\nset\nN\x85R.", "Call:builtins.set(None)"),
+            (b"c__builtin__\nbytes\n)R.", "b\"\""),
+            (b"c_codecs\nencode\n(Va\xe9\nVlatin1\ntR.", "b\"a\\\\xe9\""),
+            (b"c_codecs\nencode\n(V\\u20ac\nVlatin1\ntR.", "Call:_codecs.encode(\"\u{20ac}\" \"latin1\")"),
+            (b"c__builtin__\nbytearray\n(V\xe9\nVlatin-1\ntR.", "B\"\\\\xe9\""),
+        ] {
+            let (value, _) = read(bytes).unwrap_or_else(|error| panic!("{}: {error}", bytes.escape_ascii()));
+            assert_eq!(show(&value, value.root()), shown, "{}", bytes.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_its_place() {
+        for (bytes, message) in [
+            (&b""[..], "pickle: there are no bytes, not even a pickle's STOP at byte 0"),
+            (b"N", "pickle: the pickle ends without STOP at byte 1"),
+            (b"NNN\x9f.", "pickle: unknown opcode 0x9f at byte 3"),
+            (b".", "pickle: STOP finds the stack empty at byte 0"),
+            (b"N(.", "pickle: STOP finds a MARK where it needs a value at byte 2"),
+            (b"Nt.", "pickle: TUPLE lacks its MARK at byte 1"),
+            (b"(Nd.", "pickle: DICT has a key without a value at byte 2"),
+            (b"}(Nu.", "pickle: SETITEMS has a key without a value at byte 3"),
+            (b"(Ne.", "pickle: APPENDS finds the stack empty at byte 2"),
+            (b"}Na.", "pickle: APPEND cannot be done to this: dict at byte 2"),
+            (b"Nh\x07.", "pickle: BINGET asks for memo 7, where nothing was put at byte 1"),
+            (b"q\x00.", "pickle: BINPUT finds the stack empty at byte 0"),
+            (b"X\x05\x00\x00\x00ab.", "pickle: BINUNICODE announces 5 bytes, and 3 are left at byte 0"),
+            (b"\x8c\x02a\xff.", "pickle: SHORT_BINUNICODE holds invalid UTF-8 at byte 3"),
+            (b"I1x\n.", "pickle: INT is not a number at byte 0"),
+            (b"F1e999\n.", "pickle: FLOAT is not a number at byte 0"),
+            (b"S'abc\n.", "pickle: STRING is not quoted or badly escaped at byte 0"),
+            (b"V\\u12\n.", "pickle: UNICODE holds a bad \\u escape at byte 0"),
+            (b"cos\nsystem", "pickle: GLOBAL lacks its newline at byte 0"),
+            (b"NN\x93.", "pickle: STACK_GLOBAL names a global by something other than text at byte 2"),
+            (b"\x82\x00.", "pickle: EXT1 has the code 0, which no extension can have at byte 0"),
+            (b"(o.", "pickle: OBJ lacks its class at byte 1"),
+        ] {
+            assert_eq!(error(bytes), message, "{}", bytes.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn what_is_odd_is_told() {
+        for (bytes, note) in [
+            (&b"N.junk"[..], "4 bytes after the pickle's end are ignored"),
+            (b"U\x01\xe9.", "1 Python 2 string is not ASCII and shown as bytes"),
+            (b"(K\x01NK\x01NK\x01Nd.", "2 dict keys are repeated; the last value of each is kept"),
+            (b"Ncos\nsystem\n)R0.", "1 call's result is dropped and not shown"),
+        ] {
+            assert_eq!(read(bytes).unwrap().1, [note], "{}", bytes.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn text_keeps_its_surrogates_and_its_identity() {
+        let (value, _) = read(b"\x8c\x07a\xed\xa0\x80\xed\xbf\xbf\x94h\x00\x86.").unwrap();
+        let Node::Tuple(id) = value.root() else { panic!() };
+        assert_eq!(value.members(id)[0], value.members(id)[1]);
+        let Node::Str(span) = value.members(id)[0] else { panic!() };
+        assert_eq!(span, Span { start: 2, len: 7 });
+    }
+
+    #[test]
+    fn globals_are_the_same_by_name() {
+        let (value, _) = read(b"(cos\nsystem\ncos\nsystem\ncos\nopen\nVos\nVsystem\n\x93t.").unwrap();
+        let Node::Tuple(id) = value.root() else { panic!() };
+        let members = value.members(id);
+        assert_eq!(members[0], members[1]);
+        assert_eq!(members[0], members[3]);
+        let names: Vec<_> = value.globals().collect();
+        assert_eq!(names, [(&b"os"[..], &b"system"[..]), (b"os", b"open")]);
+    }
+
+    #[test]
+    fn hostile_bytes_meet_a_limit() {
+        let million = 1_000_000;
+        let nested = [&b"]".repeat(million)[..], &b"a".repeat(million - 1), b"."].concat();
+        let appended = [b"](".to_vec(), b"N".repeat(5 << 20), b"e.".to_vec()].concat();
+        let snapshots = [
+            &b"c__builtin__\nset\nq\x00]q\x01("[..],
+            &b"N".repeat(10_000),
+            b"e\x85q\x02",
+            &b"h\x00h\x02R".repeat(1000),
+            b".",
+        ];
+        let copies = [
+            &b"c_codecs\nencode\nq\x00(X\x00\x00\x10\x00"[..],
+            &b"x".repeat(1 << 20),
+            b"Vlatin1\ntq\x01",
+            &b"h\x00h\x01R".repeat(100),
+            b".",
+        ];
+        let scans = [
+            &b"c_codecs\nencode\nq\x00(X\x03\x00\x10\x00"[..],
+            &b"x".repeat(1 << 20),
+            b"\xe2\x82\xacVlatin1\ntq\x01",
+            &b"h\x00h\x01R".repeat(100),
+            b".",
+        ];
+        for (bytes, limit) in [
+            (nested, "depth"),
+            ([b"N".to_vec(), b"\x85".repeat(million), b".".to_vec()].concat(), "depth"),
+            (b"\x8b\x00\x00\x00\x40.".to_vec(), "integer"),
+            ([b"I".to_vec(), b"9".repeat(2 << 20), b"\n.".to_vec()].concat(), "integer"),
+            (b"N".repeat(5 << 20), "nodes"),
+            (b"(".repeat(5 << 20), "nodes"),
+            (b"]".repeat(5 << 20), "nodes"),
+            ([b"N".to_vec(), b"\x94".repeat(5 << 20)].concat(), "nodes"),
+            (b"N0".repeat(9 << 20), "opcodes"),
+            (appended, "nodes"),
+            ([b"ca\nb\n)R".to_vec(), b"Nb".repeat(3 << 20)].concat(), "nodes"),
+            (snapshots.concat(), "nodes"),
+            (copies.concat(), "decoded"),
+            (scans.concat(), "decoded"),
+        ] {
+            match read(&bytes).unwrap_err().fault {
+                Fault::Limit(exceeded) => assert_eq!(exceeded.name, limit),
+                other => panic!("{limit}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_claim_reserves_nothing() {
+        for bytes in [
+            &b"\x8d\x00\x00\x00\x00\x00\x01\x00\x00."[..],
+            b"\x8e\xff\xff\xff\xff\xff\xff\xff\xff.",
+            b"\x96\xff\xff\xff\xff\xff\xff\xff\x7f.",
+            b"B\xff\xff\xff\xff.",
+            b"\x80\x04\x95\xff\xff\xff\xff\xff\xff\xff\xffN.",
+        ] {
+            assert!(error(bytes).contains("announces"), "{}", bytes.escape_ascii());
+        }
+        assert!(read(b"Nr\xff\xff\xff\xff.").is_ok());
+    }
+
+    #[test]
+    fn a_memo_bomb_and_a_cycle_are_as_small_as_their_bytes() {
+        let mut bomb = b"]\x94".to_vec();
+        for level in 0..60 {
+            bomb.extend_from_slice(&[b']', 0x94, b'(', b'h', level, b'h', level, b'e']);
+        }
+        bomb.push(b'.');
+        let (value, _) = read(&bomb).unwrap();
+        assert!(value.size() < 500);
+        assert!(read(b"]\x94h\x00a.").is_ok());
+    }
+
+    #[test]
+    fn long_decimal_numbers_are_read() {
+        for digits in ["1", "12345678901234567890", &"7".repeat(511), &"123".repeat(700), &"9".repeat(5000)] {
+            assert_eq!(decimal(digits).to_string(), digits);
+        }
+    }
+
+    /// Pickles with every kind of part, for the two tests below.
+    fn samples() -> Vec<Vec<u8>> {
+        include_str!("../../../tests/data/pickle/cachetory.tsv")
+            .lines()
+            .step_by(7)
+            .filter_map(|line| base64::Engine::decode(&BASE64, line.rsplit('\t').next()?).ok())
+            .filter(|bytes| bytes.len() < 600)
+            .collect()
+    }
+
+    const BASE64: base64::engine::GeneralPurpose = base64::engine::general_purpose::STANDARD;
+
+    #[test]
+    fn what_is_cut_short_is_refused_at_every_byte() {
+        for sample in samples().iter().step_by(3) {
+            let Ok((_, notes)) = read(sample) else { continue };
+            let end = if notes.iter().any(|note| note.contains("after")) { sample.len() - 4 } else { sample.len() };
+            for cut in 0..end {
+                assert!(read(&sample[..cut]).is_err(), "{} cut at {cut}", sample.escape_ascii());
+            }
+        }
+    }
+
+    #[test]
+    fn no_mutation_panics_and_what_is_read_can_be_written() {
+        let mut random = fastrand::Rng::with_seed(7);
+        let mut read_again = 0;
+        let samples = samples();
+        for round in 0..40_000 {
+            let mut bytes = samples[round % samples.len()].clone();
+            for _ in 0..random.usize(1..4) {
+                let at = random.usize(..bytes.len());
+                match random.u8(..4) {
+                    0 => bytes[at] = random.u8(..),
+                    1 => bytes.insert(at, op::MARK.wrapping_add(random.u8(..)) & 0x9f),
+                    2 if bytes.len() > 1 => drop(bytes.remove(at)),
+                    _ => bytes[at] ^= 1 << random.u8(..8),
+                }
+            }
+            let Ok((value, _)) = read(&bytes) else { continue };
+            for protocol in [0, 2, 5] {
+                let Ok(written) = encode(&value, protocol, &Limits::DEFAULT) else { continue };
+                read(&written).unwrap_or_else(|error| panic!("{}: {error}", written.escape_ascii()));
+                read_again += 1;
+            }
+        }
+        assert!(read_again > 1000);
+    }
+}
