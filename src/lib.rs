@@ -17,8 +17,10 @@
 //! `render` prints. The library makes no promise of stability: it is there for the tests, the
 //! benchmarks and the fuzzers.
 
+pub mod backend;
 pub mod codec;
 pub mod entry;
+pub mod layout;
 pub mod limits;
 pub mod pattern;
 pub mod secret;

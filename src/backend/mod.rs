@@ -1,0 +1,200 @@
+//! Servers and stores: stored keys in, entries out. No values, no layouts.
+//!
+//! A backend is one file and one row in [`BACKENDS`]. Its URL is parsed once, before anything is
+//! connected, into a [`Connect`] that may then be called many times. Every backend passes the same
+//! conformance suite (`tests/it/backends.rs`); [`memory`] is the reference.
+
+pub mod disk;
+pub mod dummy;
+pub mod memory;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::entry::{Entry, Expiry, Facts, StoredKey, Write};
+use crate::limits::Limits;
+use crate::pattern::Pattern;
+use crate::url::{Url, UrlError};
+
+/// What every store can do. Many keys at once are one round trip where the server allows it.
+pub trait Backend {
+    /// What kind it is: a layout may name keys differently on each.
+    fn kind(&self) -> Kind;
+
+    /// Where it is, without secrets, for messages.
+    fn label(&self) -> &str;
+
+    /// The entries of `keys`, in their order; `None` where there is none (or no longer).
+    fn get_many(&mut self, keys: &[StoredKey]) -> Result<Vec<Option<Entry>>, Error>;
+
+    /// What there is to say of `keys` without their data, in their order. Never counts as an access.
+    fn facts_many(&mut self, keys: &[StoredKey]) -> Result<Vec<Option<Facts>>, Error>;
+
+    /// Writes entries, in order; says of each whether its condition held.
+    fn set_many(&mut self, writes: &[Write]) -> Result<Vec<bool>, Error>;
+
+    /// Deletes `keys`; says of each whether it was there.
+    fn delete_many(&mut self, keys: &[StoredKey]) -> Result<Vec<bool>, Error>;
+
+    /// Gives `keys` another expiry; says of each whether it was there.
+    fn expire_many(&mut self, keys: &[StoredKey], expiry: Expiry) -> Result<Vec<bool>, Error>;
+
+    /// A page of the keys that match; `kind` as in [`Facts::kind`]. A key that is there from the
+    /// first page to the last is seen at least once.
+    fn scan(&mut self, pattern: &Pattern, kind: Option<&str>, cursor: Cursor) -> Result<Page, Error>;
+}
+
+/// A parsed URL: call it for a connection.
+pub type Connect = Box<dyn Fn() -> Result<Box<dyn Backend>, Error> + Send + Sync>;
+
+/// What kind a backend is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Redis or Valkey.
+    Redis,
+    /// A DiskCache directory.
+    Disk,
+    /// In this process.
+    Memory,
+    /// Stores nothing.
+    Dummy,
+}
+
+/// Where a scan goes on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Cursor {
+    /// At the beginning.
+    #[default]
+    Start,
+    /// At a number that the backend gave.
+    At(u64),
+}
+
+/// A page of a scan.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// Keys; the same one may come again.
+    pub keys: Vec<StoredKey>,
+    /// Where to go on; `None` at the end.
+    pub next: Option<Cursor>,
+}
+
+/// What holds for every backend, whatever the URL says.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// For connecting, and again for each command.
+    pub timeout: Duration,
+    /// On what is read.
+    pub limits: Limits,
+    /// The directory that `disk:` alone means.
+    pub disk_default: PathBuf,
+    /// A file of PEM certificates to trust beside the system's.
+    pub tls_ca: Option<PathBuf>,
+    /// A PEM client certificate and its key.
+    pub tls_client: Option<(PathBuf, PathBuf)>,
+    /// Trust any certificate.
+    pub tls_insecure: bool,
+}
+
+/// One kind of backend.
+pub struct Row {
+    /// The URL schemes, the usual one first.
+    pub schemes: &'static [&'static str],
+    /// A URL as an example.
+    pub example: &'static str,
+    /// For the help.
+    pub about: &'static str,
+    /// Reads the whole URL. Connects to nothing.
+    pub parse: fn(&str, &Options) -> Result<Connect, UrlError>,
+}
+
+/// The table of backends.
+pub const BACKENDS: &[Row] = &[disk::ROW, memory::ROW, dummy::ROW];
+
+/// Finds the backend that `url` names and reads the URL.
+///
+/// # Errors
+/// When no backend has the scheme, or the backend refuses the URL.
+pub fn parse(url: &str, options: &Options) -> Result<Connect, UrlError> {
+    let schemes: Vec<&str> = BACKENDS.iter().flat_map(|row| row.schemes.iter().copied()).collect();
+    let scheme = match url.split_once(':') {
+        Some((scheme, _)) => scheme.to_ascii_lowercase(),
+        None => return Err(UrlError::new(format!("`{url}` is not a backend URL: expected one of {}", examples()))),
+    };
+    let row = BACKENDS.iter().find(|row| row.schemes.contains(&scheme.as_str()));
+    let unknown = || UrlError::unknown("backend", &scheme, &schemes);
+    let row = row.ok_or_else(unknown)?;
+    (row.parse)(url, options)
+}
+
+fn examples() -> String {
+    BACKENDS.iter().map(|row| row.example).collect::<Vec<_>>().join(", ")
+}
+
+/// Refuses a query, and what stands after the scheme, for backends that take neither.
+///
+/// # Errors
+/// When there is any.
+pub fn nothing_more(url: &Url) -> Result<(), UrlError> {
+    match url.query.first() {
+        Some((name, _)) => Err(UrlError::unknown("parameter", name, &[])),
+        None if !url.rest.is_empty() => Err(UrlError::new(format!("`{}://` takes nothing after it", url.scheme))),
+        None => Ok(()),
+    }
+}
+
+/// Refuses keys with a field, for backends that know no hashes.
+///
+/// # Errors
+/// When a key has one.
+pub fn no_fields<'a>(label: &str, keys: impl IntoIterator<Item = &'a StoredKey>) -> Result<(), Error> {
+    match keys.into_iter().any(|key| key.field.is_some()) {
+        true => {
+            Err(Error::new(ErrorKind::Unfit, format!("{label} has no hashes, so an entry cannot be a field of one")))
+        }
+        false => Ok(()),
+    }
+}
+
+/// A backend could not do what it was asked. The message says what was tried and what came back,
+/// without secrets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error {
+    /// Which kind of failure: picks the exit status.
+    pub kind: ErrorKind,
+    /// In words.
+    pub message: String,
+}
+
+/// Which kind of failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// Authentication or permission.
+    Denied,
+    /// Not connected: closed port, TLS, timeout, not the server that the URL says.
+    Unreachable,
+    /// The server or the store answered that it cannot: full disk, corrupt file, out of memory.
+    Failed,
+    /// A reply or a value met a limit.
+    Limit,
+    /// The request itself makes no sense there: a hash where a string is needed.
+    Unfit,
+    /// Some of it was done before it failed.
+    Partial,
+}
+
+impl Error {
+    /// An error of `kind`.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Error {
+        Error { kind, message: message.into() }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {}
