@@ -7,6 +7,7 @@
 pub mod disk;
 pub mod dummy;
 pub mod memory;
+pub mod redis;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -110,7 +111,7 @@ pub struct Row {
 }
 
 /// The table of backends.
-pub const BACKENDS: &[Row] = &[disk::ROW, memory::ROW, dummy::ROW];
+pub const BACKENDS: &[Row] = &[disk::ROW, redis::TCP, redis::TLS, redis::UNIX, memory::ROW, dummy::ROW];
 
 /// Finds the backend that `url` names and reads the URL.
 ///
@@ -123,7 +124,7 @@ pub fn parse(url: &str, options: &Options) -> Result<Connect, UrlError> {
         None => return Err(UrlError::new(format!("`{url}` is not a backend URL: expected one of {}", examples()))),
     };
     let row = BACKENDS.iter().find(|row| row.schemes.contains(&scheme.as_str()));
-    let unknown = || UrlError::unknown("backend", &scheme, &schemes);
+    let unknown = || redis::not_yet(&scheme).unwrap_or_else(|| UrlError::unknown("backend", &scheme, &schemes));
     let row = row.ok_or_else(unknown)?;
     (row.parse)(url, options)
 }

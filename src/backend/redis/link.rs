@@ -1,0 +1,240 @@
+//! One connection to one Redis server: commands out, replies in, within the timeout.
+//!
+//! The `redis` crate gives the commands and the protocol's parser. Opening a session (HELLO, AUTH,
+//! SELECT) is done here, because only the server's own words tell a wrong password from a missing
+//! permission, and because a user with few permissions must not need more commands than it uses:
+//! no CLIENT SETINFO, and SELECT only for a database that is not 0. This file knows no keys.
+
+use std::io::Write as _;
+use std::time::{Duration, Instant};
+
+use redis::{Cmd, Parser, RedisResult, Value, cmd};
+
+use super::fault;
+use super::stream::Stream;
+use super::url::{Place, Target};
+use crate::backend::{Error, Options};
+
+/// Commands sent before their replies are read.
+const BATCH: usize = 1000;
+
+/// Bytes of commands sent before their replies are read; one command may be longer.
+const BATCH_BYTES: usize = 1 << 20;
+
+/// A connection unused for this long is tried with a PING first: while a person thought about a
+/// question, the server may have closed it (its `timeout`), and a write must not be sent twice.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// Bytes that a reply may have beside the largest value: lengths of members, and what is read ahead.
+const REPLY_SLACK: u64 = 1 << 20;
+
+/// A connection, made again when it was lost and something is asked.
+pub struct Link {
+    target: Target,
+    options: Options,
+    label: String,
+    open: Option<Session>,
+    used: Instant,
+    untouching: bool,
+}
+
+/// What lasts as long as a socket does.
+struct Session {
+    stream: Stream,
+    parser: Parser,
+    reply_most: u64,
+}
+
+impl Link {
+    /// Connects.
+    ///
+    /// # Errors
+    /// When the server cannot be reached, or refuses the user or the database.
+    pub fn connect(target: &Target, options: &Options) -> Result<Link, Error> {
+        let mut link = Link {
+            label: label(target),
+            target: target.clone(),
+            options: options.clone(),
+            open: None,
+            used: Instant::now(),
+            untouching: false,
+        };
+        link.reopen()?;
+        Ok(link)
+    }
+
+    /// Where it is, without secrets.
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+
+    /// Sends `commands` and adds a reply for each to `replies`; a server's refusal is a reply.
+    /// Commands are taken a batch at a time, so that they need not all be in memory.
+    ///
+    /// # Errors
+    /// When the connection fails; `replies` has those that came before.
+    pub fn ask(&mut self, commands: impl IntoIterator<Item = Cmd>, replies: &mut Vec<Value>) -> Result<(), Error> {
+        let mut commands = commands.into_iter();
+        loop {
+            let (mut packed, mut count) = (Vec::new(), 0);
+            while count < BATCH && packed.len() < BATCH_BYTES {
+                let Some(command) = commands.next() else { break };
+                command.write_packed_command(&mut packed);
+                count += 1;
+            }
+            if count == 0 {
+                return Ok(());
+            }
+            if let Err(error) = self.ready()?.exchange(&packed, count, replies) {
+                // What is still to come on this connection answers questions that nobody asks any more.
+                self.open = None;
+                return Err(self.lost(&error));
+            }
+            self.used = Instant::now();
+        }
+    }
+
+    /// [`Link::ask`], for one command whose refusal is an error: `doing` says what it is for.
+    ///
+    /// # Errors
+    /// When the connection fails or the server refuses.
+    pub fn ask_one(&mut self, doing: &str, command: Cmd) -> Result<Value, Error> {
+        let mut replies = Vec::with_capacity(1);
+        self.ask([command], &mut replies)?;
+        self.check(doing, replies.pop().expect("a reply for each command"))
+    }
+
+    /// The reply, unless it is a refusal.
+    ///
+    /// # Errors
+    /// When it is one.
+    pub fn check(&self, doing: &str, reply: Value) -> Result<Value, Error> {
+        match reply {
+            Value::ServerError(error) => Err(fault::refused(&self.label, doing, &error)),
+            reply => Ok(reply),
+        }
+    }
+
+    /// From now on, reading does not make keys look recently used. Only Redis 7.2 and later can;
+    /// the others, and users who may not, read as ever.
+    ///
+    /// # Errors
+    /// When the connection fails.
+    pub fn leave_no_trace(&mut self) -> Result<(), Error> {
+        if self.untouching {
+            return Ok(());
+        }
+        self.untouching = true;
+        let mut command = cmd("CLIENT");
+        command.arg("NO-TOUCH").arg("ON");
+        self.ask([command], &mut Vec::new())
+    }
+
+    /// The session, if need be a new one.
+    fn ready(&mut self) -> Result<&mut Session, Error> {
+        let idle = self.used.elapsed() > IDLE;
+        if self.open.as_mut().is_none_or(|session| idle && !session.is_alive()) {
+            self.reopen()?;
+        }
+        Ok(self.open.as_mut().expect("opened where it was not"))
+    }
+
+    fn lost(&self, error: &redis::RedisError) -> Error {
+        fault::lost(&self.label, error, &self.options, &self.target.place)
+    }
+
+    fn reopen(&mut self) -> Result<(), Error> {
+        let stream = Stream::connect(&self.target, &self.options).map_err(|error| self.lost(&error.into()))?;
+        let reply_most = self.options.limits.stored.saturating_add(REPLY_SLACK);
+        let mut session = Session { stream, parser: Parser::new(), reply_most };
+        let opening = opening(&self.target);
+        let mut packed = Vec::new();
+        for (_, command) in &opening {
+            command.write_packed_command(&mut packed);
+        }
+        let mut replies = Vec::new();
+        session.exchange(&packed, opening.len(), &mut replies).map_err(|error| self.lost(&error))?;
+        for ((doing, _), reply) in opening.iter().zip(replies) {
+            self.check(doing, reply).map_err(|error| self.without_password(error))?;
+        }
+        self.open = Some(session);
+        self.used = Instant::now();
+        self.untouching = false;
+        Ok(())
+    }
+
+    /// A server, or whatever listens there, may repeat what it was sent.
+    fn without_password(&self, error: Error) -> Error {
+        match &self.target.password {
+            Some(password) => Error { message: error.message.replace(password.as_str(), "***"), ..error },
+            None => error,
+        }
+    }
+}
+
+impl Session {
+    /// Writes commands and reads a reply for each. What the server pushes by itself is no reply.
+    fn exchange(&mut self, packed: &[u8], count: usize, replies: &mut Vec<Value>) -> RedisResult<()> {
+        self.stream.write_all(packed)?;
+        self.stream.flush()?;
+        let mut left = count;
+        while left > 0 {
+            self.stream.allow(self.reply_most);
+            let reply = match self.parser.parse_value(&mut self.stream)? {
+                Value::Push { .. } => continue,
+                Value::Attribute { data, .. } => *data,
+                reply => reply,
+            };
+            replies.push(reply);
+            left -= 1;
+        }
+        Ok(())
+    }
+
+    /// Whether the server still answers; that this user may not PING is an answer.
+    fn is_alive(&mut self) -> bool {
+        self.exchange(&cmd("PING").get_packed_command(), 1, &mut Vec::new()).is_ok()
+    }
+}
+
+/// The commands that open a session, each with what it is for.
+fn opening(target: &Target) -> Vec<(String, Cmd)> {
+    let mut commands = Vec::new();
+    // As in redis-py, a user without a password has the empty one.
+    let login = target.username.is_some() || target.password.is_some();
+    let password = target.password.as_deref().unwrap_or_default();
+    let mut hello = cmd(if target.resp3 { "HELLO" } else { "AUTH" });
+    match (target.resp3, login) {
+        (true, true) => {
+            let user = target.username.as_deref().unwrap_or("default");
+            hello.arg(3).arg("AUTH").arg(user).arg(password);
+        }
+        (true, false) => drop(hello.arg(3)),
+        (false, _) => drop(hello.arg(target.username.as_deref()).arg(password)),
+    }
+    if target.resp3 || login {
+        let doing = match &target.username {
+            Some(user) => format!("cannot log in as `{user}`"),
+            None if login => "cannot log in".to_owned(),
+            None => "cannot speak RESP3 (`protocol=3`)".to_owned(),
+        };
+        commands.push((doing, hello));
+    }
+    if target.db != 0 {
+        let mut select = cmd("SELECT");
+        select.arg(target.db);
+        commands.push((format!("cannot use database {}", target.db), select));
+    }
+    commands
+}
+
+/// Where a target is, without who connects to it.
+fn label(target: &Target) -> String {
+    let bracket = |host: &str| if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+    let db = target.db;
+    match &target.place {
+        Place::Tcp(host, port) => format!("redis://{}:{port}/{db}", bracket(host)),
+        Place::Tls(host, port) => format!("rediss://{}:{port}/{db}", bracket(host)),
+        Place::Unix(path) => format!("redis+unix://{}?db={db}", path.display()),
+    }
+}

@@ -1,0 +1,294 @@
+//! Redis and Valkey, one server at a time.
+//!
+//! Everything goes in pipelines: many keys are one round trip, and a long list goes in batches. A
+//! user whose ACL allows little gets what it allows: PTTL and GETRANGE are not needed to read, nor
+//! UNLINK to delete. Nothing here knows what the bytes mean.
+
+mod fault;
+mod link;
+mod read;
+mod stream;
+mod url;
+
+use redis::{Cmd, Value, cmd};
+
+use self::link::Link;
+pub use self::url::{Place, Target, Tls, not_yet, parse};
+use super::{Backend, Connect, Cursor, Error, ErrorKind, Kind, Options, Page, Row};
+use crate::entry::{Condition, Entry, Expiry, Facts, StoredKey, Write};
+use crate::limits::Limits;
+use crate::pattern::Pattern;
+use crate::url::UrlError;
+
+/// Redis in the clear.
+pub const TCP: Row = Row {
+    schemes: &["redis", "valkey"],
+    example: "redis://HOST:PORT/DB",
+    about: "a Redis or Valkey server; redis://USER:PASSWORD@HOST with a login",
+    parse: open,
+};
+
+/// Redis under TLS.
+pub const TLS: Row = Row {
+    schemes: &["rediss", "valkeys"],
+    example: "rediss://HOST:PORT/DB",
+    about: "the same under TLS, its certificate checked",
+    parse: open,
+};
+
+/// Redis through a socket.
+pub const UNIX: Row = Row {
+    schemes: &["redis+unix", "unix"],
+    example: "redis+unix:///PATH?db=N",
+    about: "a Redis or Valkey server behind a Unix socket",
+    parse: open,
+};
+
+/// Keys that the server is asked to look at for one page of a scan.
+const SCAN_COUNT: usize = 1000;
+
+/// What TYPE answers for the server's own types.
+const KINDS: &[&str] = &["string", "hash", "list", "set", "zset", "stream", "vectorset"];
+
+/// A module's types all have names of nine characters (`RedisModule_CreateDataType`).
+const MODULE_KIND_LEN: usize = 9;
+
+fn open(url: &str, options: &Options) -> Result<Connect, UrlError> {
+    let target = parse(url)?;
+    if let (Some(parameter), false) = (target.tls.unchecked, options.tls_insecure) {
+        let sentence =
+            format!("`{parameter}` in the URL switches certificate checks off: confirm it with --tls-insecure");
+        return Err(UrlError::new(sentence));
+    }
+    let options = options.clone();
+    Ok(Box::new(move || {
+        let link = Link::connect(&target, &options)?;
+        Ok(Box::new(Redis { link, limits: options.limits }))
+    }))
+}
+
+struct Redis {
+    link: Link,
+    limits: Limits,
+}
+
+impl Backend for Redis {
+    fn kind(&self) -> Kind {
+        Kind::Redis
+    }
+
+    fn label(&self) -> &str {
+        self.link.label()
+    }
+
+    fn get_many(&mut self, keys: &[StoredKey]) -> Result<Vec<Option<Entry>>, Error> {
+        read::entries(&mut self.link, keys, &self.limits)
+    }
+
+    fn facts_many(&mut self, keys: &[StoredKey]) -> Result<Vec<Option<Facts>>, Error> {
+        self.link.leave_no_trace()?;
+        read::facts(&mut self.link, keys)
+    }
+
+    fn set_many(&mut self, writes: &[Write]) -> Result<Vec<bool>, Error> {
+        for write in writes {
+            fits(write)?;
+        }
+        let doing = |at: usize| format!("cannot set {}", shown(&writes[at].key));
+        self.change(doing, writes.iter().map(set))
+    }
+
+    fn delete_many(&mut self, keys: &[StoredKey]) -> Result<Vec<bool>, Error> {
+        match self.delete("UNLINK", keys) {
+            // Before Redis 4 there is only DEL, and a user may be allowed no more than that.
+            Err(Error { kind: ErrorKind::Denied | ErrorKind::Unfit, .. }) => self.delete("DEL", keys),
+            result => result,
+        }
+    }
+
+    fn expire_many(&mut self, keys: &[StoredKey], expiry: Expiry) -> Result<Vec<bool>, Error> {
+        if keys.iter().any(|key| key.field.is_some()) {
+            return Err(Error::new(
+                ErrorKind::Unfit,
+                "a field of a Redis hash has no ttl of its own: the hash has one",
+            ));
+        }
+        let doing = |at: usize| format!("cannot change the ttl of {}", shown(&keys[at]));
+        let each = |key: &StoredKey| match expiry {
+            Expiry::Never => (command("PERSIST", &[&key.key]), Held::Above(0)),
+            Expiry::In(ms) => (command("PEXPIRE", &[&key.key, ms.to_string().as_bytes()]), Held::Above(0)),
+            Expiry::At(ms) => (command("PEXPIREAT", &[&key.key, ms.to_string().as_bytes()]), Held::Above(0)),
+            Expiry::Keep => (command("EXISTS", &[&key.key]), Held::Above(0)),
+        };
+        let done = self.change(doing, keys.iter().map(each))?;
+        match expiry {
+            // PERSIST says no of a key that had no ttl, too.
+            Expiry::Never if done.contains(&false) => self.expire_many(keys, Expiry::Keep),
+            _ => Ok(done),
+        }
+    }
+
+    fn scan(&mut self, pattern: &Pattern, kind: Option<&str>, cursor: Cursor) -> Result<Page, Error> {
+        let at = match cursor {
+            Cursor::Start => 0,
+            Cursor::At(at) => at,
+        };
+        let mut scan = cmd("SCAN");
+        scan.arg(at);
+        if !pattern.is_all() {
+            scan.arg("MATCH").arg(pattern.as_bytes());
+        }
+        scan.arg("COUNT").arg(SCAN_COUNT);
+        if let Some(kind) = kind {
+            if !KINDS.contains(&kind) && kind.len() != MODULE_KIND_LEN {
+                let message = format!("Redis has no type `{kind}`: expected one of {}", KINDS.join(", "));
+                return Err(Error::new(ErrorKind::Unfit, message));
+            }
+            scan.arg("TYPE").arg(kind);
+        }
+        let (next, keys) = read::page(self.link.ask_one("cannot list keys", scan)?)?;
+        let next = Some(next).filter(|next| *next != 0).map(Cursor::At);
+        Ok(Page { keys: keys.into_iter().map(StoredKey::new).collect(), next })
+    }
+}
+
+/// What a reply must be for a change to have been made.
+#[derive(Clone, Copy)]
+enum Held {
+    /// Anything but nil.
+    Said,
+    /// Any answer.
+    Always,
+    /// A number above this one.
+    Above(i64),
+    /// The number 0.
+    Zero,
+}
+
+impl Held {
+    fn by(self, reply: &Value) -> bool {
+        match (self, reply) {
+            (Held::Always, _) => true,
+            (Held::Said, reply) => *reply != Value::Nil,
+            (Held::Above(least), Value::Int(number)) => *number > least,
+            (Held::Zero, Value::Int(number)) => *number == 0,
+            _ => false,
+        }
+    }
+}
+
+impl Redis {
+    /// Sends changes, one for each entry, and says of each whether it was made.
+    fn change(
+        &mut self,
+        doing: impl Fn(usize) -> String,
+        changes: impl ExactSizeIterator<Item = (Cmd, Held)>,
+    ) -> Result<Vec<bool>, Error> {
+        let total = changes.len();
+        let mut held = Vec::new();
+        let commands = changes.map(|(command, one)| {
+            held.push(one);
+            command
+        });
+        let mut replies = Vec::new();
+        let mut failure = self.link.ask(commands, &mut replies).err();
+        let sent = held.len();
+        let answered = replies.len();
+        let mut done = Vec::with_capacity(answered);
+        for (at, (reply, held)) in replies.into_iter().zip(held).enumerate() {
+            match self.link.check("", reply) {
+                Ok(reply) => done.push(held.by(&reply)),
+                Err(error) if failure.is_none() => {
+                    failure = Some(Error { message: format!("{}{}", doing(at), error.message), ..error });
+                }
+                Err(_) => {}
+            }
+        }
+        let Some(failure) = failure else { return Ok(done) };
+        let unknown = match sent - answered {
+            0 => String::new(),
+            _ if total == 1 => "; whether it was done is not known".to_owned(),
+            count => format!("; of {count} more it is not known whether they were done"),
+        };
+        match done.len() {
+            0 => Err(Error { message: format!("{}{unknown}", failure.message), ..failure }),
+            count => {
+                let message = format!("{count} of {total} were done{unknown}; {}", failure.message);
+                Err(Error::new(ErrorKind::Partial, message))
+            }
+        }
+    }
+
+    fn delete(&mut self, verb: &str, keys: &[StoredKey]) -> Result<Vec<bool>, Error> {
+        let each = |key: &StoredKey| match &key.field {
+            None => (command(verb, &[&key.key]), Held::Above(0)),
+            Some(field) => (command("HDEL", &[&key.key, field]), Held::Above(0)),
+        };
+        self.change(|at| format!("cannot delete {}", shown(&keys[at])), keys.iter().map(each))
+    }
+}
+
+/// Whether Redis can hold what is to be written.
+fn fits(write: &Write) -> Result<(), Error> {
+    let unfit = match (write, &write.key.field) {
+        (Write { tag: Some(_), .. }, _) => "Redis has no tags of its own: choose a layout that keeps them",
+        (Write { expiry: Expiry::In(_) | Expiry::At(_), .. }, Some(_)) => {
+            "a field of a Redis hash has no ttl of its own: the hash has one"
+        }
+        (Write { condition: Condition::IfPresent, .. }, Some(_)) => {
+            "Redis cannot write a field of a hash only where there is one"
+        }
+        (Write { data, .. }, _) if data.as_bytes().is_none() => "it takes bytes",
+        _ => return Ok(()),
+    };
+    Err(Error::new(ErrorKind::Unfit, format!("cannot set {}: {unfit}", shown(&write.key))))
+}
+
+/// The command for a write that [`fits`].
+fn set(write: &Write) -> (Cmd, Held) {
+    let (key, bytes) = (write.key.key.as_slice(), write.data.as_bytes().expect("`fits` has refused all else"));
+    if let Some(field) = &write.key.field {
+        return match write.condition {
+            Condition::IfAbsent => (command("HSETNX", &[key, field, bytes]), Held::Above(0)),
+            _ => (command("HSET", &[key, field, bytes]), Held::Always),
+        };
+    }
+    // Redis refuses an expiry that has come: what would be gone at once is deleted instead.
+    if matches!(write.expiry, Expiry::In(0) | Expiry::At(i64::MIN..=0)) {
+        return match write.condition {
+            Condition::Always => (command("DEL", &[key]), Held::Always),
+            Condition::IfAbsent => (command("EXISTS", &[key]), Held::Zero),
+            Condition::IfPresent => (command("DEL", &[key]), Held::Above(0)),
+        };
+    }
+    let mut set = command("SET", &[key, bytes]);
+    match write.condition {
+        Condition::Always => {}
+        Condition::IfAbsent => drop(set.arg("NX")),
+        Condition::IfPresent => drop(set.arg("XX")),
+    }
+    match write.expiry {
+        Expiry::Never => {}
+        Expiry::In(ms) => drop(set.arg("PX").arg(ms)),
+        Expiry::At(ms) => drop(set.arg("PXAT").arg(ms)),
+        Expiry::Keep => drop(set.arg("KEEPTTL")),
+    }
+    (set, Held::Said)
+}
+
+fn command(name: &str, arguments: &[&[u8]]) -> Cmd {
+    let mut command = cmd(name);
+    for argument in arguments {
+        command.arg(*argument);
+    }
+    command
+}
+
+/// A key as it stands in messages.
+fn shown(key: &StoredKey) -> String {
+    let name = String::from_utf8_lossy(&key.key);
+    match &key.field {
+        None => format!("`{name}`"),
+        Some(field) => format!("field `{}` of `{name}`", String::from_utf8_lossy(field)),
+    }
+}

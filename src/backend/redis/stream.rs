@@ -1,0 +1,237 @@
+//! A socket to a server, in the clear or under TLS, that hands over no more than one reply may hold.
+//!
+//! The `redis` crate's connection reads what a server sends to the end, whatever it claims or is: a
+//! list of huge members, or a server that never stops, would fill the memory before any limit is
+//! looked at. So the crate makes commands and parses replies, and the socket between is ours. That
+//! also gives the whole way to a session (name, addresses, TLS) one deadline, and trusts a given
+//! authority beside the system's instead of in their place. This file knows no commands.
+
+use std::fmt;
+use std::io::{self, Read, Write};
+use std::net::{TcpStream, ToSocketAddrs as _};
+#[cfg(unix)]
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{WebPkiSupportedAlgorithms, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore, SignatureScheme, StreamOwned};
+
+use super::url::{Place, Target};
+use crate::backend::Options;
+
+/// Bytes taken from the socket at once: what is read ahead of a reply's end is counted with it.
+const READ_MOST: usize = 64 << 10;
+
+/// An open socket.
+pub struct Stream {
+    socket: Socket,
+    left: u64,
+}
+
+enum Socket {
+    Tcp(TcpStream),
+    Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
+    #[cfg(unix)]
+    Unix(UnixStream),
+}
+
+/// A reply had more bytes than were allowed.
+#[derive(Debug)]
+pub struct TooMuch;
+
+impl fmt::Display for TooMuch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the reply is too large")
+    }
+}
+
+impl std::error::Error for TooMuch {}
+
+impl Stream {
+    /// Connects, TLS included, within the timeout, which then holds for each silence.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::TimedOut`], or what the system or TLS says.
+    pub fn connect(target: &Target, options: &Options) -> io::Result<Stream> {
+        let tls = match &target.place {
+            Place::Tls(..) => Some(Arc::new(config(target, options)?)),
+            _ => None,
+        };
+        let (place, timeout) = (target.place.clone(), options.timeout);
+        let (sender, receiver) = mpsc::channel();
+        // In a thread of its own, because neither looking a name up nor a socket whose queue is full
+        // ends by itself. Nobody listens any more when it took too long.
+        thread::Builder::new().spawn(move || drop(sender.send(dial(&place, tls, timeout))))?;
+        let socket = receiver.recv_timeout(timeout).map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+        Ok(Stream { socket, left: 0 })
+    }
+
+    /// Allows so many bytes for the next reply.
+    pub fn allow(&mut self, bytes: u64) {
+        self.left = bytes;
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let most = buffer.len().min(READ_MOST);
+        let buffer = &mut buffer[..most];
+        let count = match &mut self.socket {
+            Socket::Tcp(socket) => socket.read(buffer),
+            Socket::Tls(socket) => socket.read(buffer),
+            #[cfg(unix)]
+            Socket::Unix(socket) => socket.read(buffer),
+        }?;
+        self.left = self.left.checked_sub(count as u64).ok_or_else(|| io::Error::other(TooMuch))?;
+        Ok(count)
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut self.socket {
+            Socket::Tcp(socket) => socket.write(bytes),
+            Socket::Tls(socket) => socket.write(bytes),
+            #[cfg(unix)]
+            Socket::Unix(socket) => socket.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match &mut self.socket {
+            Socket::Tcp(socket) => socket.flush(),
+            Socket::Tls(socket) => socket.flush(),
+            #[cfg(unix)]
+            Socket::Unix(socket) => socket.flush(),
+        }
+    }
+}
+
+fn dial(place: &Place, tls: Option<Arc<ClientConfig>>, timeout: Duration) -> io::Result<Socket> {
+    let (host, port) = match place {
+        Place::Tcp(host, port) | Place::Tls(host, port) => (host.as_str(), *port),
+        #[cfg(unix)]
+        Place::Unix(path) => {
+            let socket = UnixStream::connect(path)?;
+            socket.set_read_timeout(Some(timeout))?;
+            socket.set_write_timeout(Some(timeout))?;
+            return Ok(Socket::Unix(socket));
+        }
+        #[cfg(not(unix))]
+        Place::Unix(_) => return Err(io::Error::from(io::ErrorKind::Unsupported)),
+    };
+    let mut socket = first(host, port, timeout)?;
+    socket.set_nodelay(true)?;
+    socket.set_read_timeout(Some(timeout))?;
+    socket.set_write_timeout(Some(timeout))?;
+    let Some(config) = tls else { return Ok(Socket::Tcp(socket)) };
+    let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
+    let mut session = ClientConnection::new(config, name).map_err(io::Error::other)?;
+    while session.is_handshaking() {
+        session.complete_io(&mut socket)?;
+    }
+    Ok(Socket::Tls(Box::new(StreamOwned::new(session, socket))))
+}
+
+/// The first of a host's addresses that answers; they share the timeout.
+fn first(host: &str, port: u16, timeout: Duration) -> io::Result<TcpStream> {
+    let start = Instant::now();
+    let mut last = io::Error::other("the host has no address");
+    for address in (host, port).to_socket_addrs()? {
+        let left = timeout.saturating_sub(start.elapsed()).max(Duration::from_millis(1));
+        match TcpStream::connect_timeout(&address, left) {
+            Ok(socket) => return Ok(socket),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+/// What TLS is to trust and to show: the options' files; where they name none, those of the URL.
+fn config(target: &Target, options: &Options) -> io::Result<ClientConfig> {
+    let provider = Arc::new(ring::default_provider());
+    let algorithms = provider.signature_verification_algorithms;
+    let builder = ClientConfig::builder_with_provider(provider);
+    let builder = builder.with_safe_default_protocol_versions().map_err(io::Error::other)?;
+    let builder = if options.tls_insecure {
+        builder.dangerous().with_custom_certificate_verifier(Arc::new(Unchecked(algorithms)))
+    } else {
+        builder.with_root_certificates(roots(options.tls_ca.as_ref().or(target.tls.ca.as_ref()).map(AsRef::as_ref))?)
+    };
+    let of_url = target.tls.certificate.as_ref().map(|path| (path, target.tls.key.as_ref().unwrap_or(path)));
+    let Some((file, key)) = options.tls_client.as_ref().map(|(file, key)| (file, key)).or(of_url) else {
+        return Ok(builder.with_no_client_auth());
+    };
+    let key = PrivateKeyDer::from_pem_file(key).map_err(|error| unreadable(key, &error))?;
+    builder.with_client_auth_cert(certificates(file)?, key).map_err(io::Error::other)
+}
+
+fn roots(authority: Option<&Path>) -> io::Result<RootCertStore> {
+    let mut roots = RootCertStore::empty();
+    // One odd certificate in the system's store must not keep every server out.
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if let Some(path) = authority {
+        for certificate in certificates(path)? {
+            roots.add(certificate).map_err(io::Error::other)?;
+        }
+    }
+    Ok(roots)
+}
+
+fn certificates(path: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
+    let all = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let all = all.map_err(|error| unreadable(path, &error))?;
+    match all.is_empty() {
+        true => Err(io::Error::other(format!("no certificate in {}", path.display()))),
+        false => Ok(all),
+    }
+}
+
+fn unreadable(path: &Path, error: &dyn fmt::Display) -> io::Error {
+    io::Error::other(format!("cannot read {}: {error}", path.display()))
+}
+
+/// Trusts any certificate (`--tls-insecure`), but not a server that has not its key.
+#[derive(Debug)]
+struct Unchecked(WebPkiSupportedAlgorithms);
+
+impl ServerCertVerifier for Unchecked {
+    fn verify_server_cert(
+        &self,
+        _certificate: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _name: &ServerName<'_>,
+        _ocsp: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, certificate, signed, &self.0)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, certificate, signed, &self.0)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_schemes()
+    }
+}

@@ -1,0 +1,520 @@
+//! What every backend does alike: one suite, run over each. Memory is the reference.
+//!
+//! A backend joins with one `#[test]` that hands its [`Connect`], to an empty store, to
+//! [`conformance`]. What only one backend does is tested in a file of its own.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use cachectl::backend::{Backend, Connect, Cursor, ErrorKind, Kind, Options, parse};
+use cachectl::entry::{Condition, Entry, Expiry, Stored, StoredKey, Ttl, Write};
+use cachectl::limits::Limits;
+use cachectl::pattern::Pattern;
+
+use crate::server::{Certificates, Server};
+
+#[test]
+fn memory_conforms() {
+    conformance("memory", &parse("memory:", &options()).unwrap());
+}
+
+#[test]
+fn disk_conforms() {
+    let directory = tempfile::tempdir().unwrap();
+    let url = format!("disk://{}/cache", directory.path().display());
+    conformance("disk", &parse(&url, &options()).unwrap());
+}
+
+#[test]
+fn redis_conforms() {
+    let certificates = Certificates::new();
+    let plain = Server::start(&[]);
+    let tls = Server::start_tls(&certificates, "good", &["--tls-auth-clients", "no"]);
+    let trusting = Options { tls_ca: Some(certificates.file("ca.pem")), ..options() };
+    conformance("redis", &parse(&plain.url(), &options()).unwrap());
+    conformance("redis+unix", &parse(&plain.unix_url(), &options()).unwrap());
+    conformance("rediss", &parse(&tls.tls_url(), &trusting).unwrap());
+}
+
+/// Runs every check over the store that `connect` leads to, which is empty and is left empty.
+pub fn conformance(name: &'static str, connect: &Connect) {
+    let checks: &[fn(&mut Subject)] = &[
+        a_missing_entry_is_a_miss,
+        values_come_back_byte_for_byte,
+        each_key_is_exactly_one_entry,
+        a_write_gives_the_expiry_it_says,
+        a_write_happens_on_its_condition,
+        an_entry_can_be_given_another_expiry,
+        an_entry_expires_by_itself,
+        many_keys_are_answered_in_their_order,
+        large_batches_are_whole,
+        a_scan_sees_every_key,
+        a_scan_ends_while_keys_go,
+        a_scan_takes_a_pattern_and_a_kind,
+    ];
+    for check in checks {
+        let mut subject = Subject { name, backend: connect().unwrap() };
+        check(&mut subject);
+        let keys = subject.keys("*", None);
+        subject.backend.delete_many(&keys).unwrap();
+        assert_eq!(subject.keys("*", None), [], "{name}");
+    }
+    let mut one = Subject { name, backend: connect().unwrap() };
+    let mut two = Subject { name, backend: connect().unwrap() };
+    assert!(one.set("k", "v"), "{name}: two connections lead to one store");
+    assert_eq!(two.get("k"), Some(b"v".to_vec()), "{name}: two connections lead to one store");
+    assert!(two.delete("k") && one.get("k").is_none(), "{name}: two connections lead to one store");
+}
+
+/// Limits, a timeout and a default directory that no test uses.
+pub fn options() -> Options {
+    Options {
+        timeout: Duration::from_secs(20),
+        limits: Limits::DEFAULT,
+        disk_default: "/nonexistent/cachectl".into(),
+        tls_ca: None,
+        tls_client: None,
+        tls_insecure: false,
+    }
+}
+
+/// A write of `bytes` to `key`, without expiry, in any case.
+pub fn write(key: impl AsRef<[u8]>, bytes: impl AsRef<[u8]>) -> Write {
+    Write {
+        key: StoredKey::new(key.as_ref()),
+        data: Stored::Bytes(bytes.as_ref().to_vec()),
+        expiry: Expiry::Never,
+        condition: Condition::Always,
+        tag: None,
+    }
+}
+
+/// Milliseconds after the epoch, `from_now` away.
+pub fn at(from_now: i64) -> Expiry {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    Expiry::At(i64::try_from(now.as_millis()).unwrap() + from_now)
+}
+
+/// A backend, with what a check asks of it in one line.
+pub struct Subject {
+    /// For messages.
+    pub name: &'static str,
+    /// The backend.
+    pub backend: Box<dyn Backend>,
+}
+
+impl Subject {
+    /// Writes one entry.
+    pub fn put(&mut self, write: Write) -> bool {
+        self.backend.set_many(&[write]).unwrap()[0]
+    }
+
+    /// Writes one entry without expiry.
+    pub fn set(&mut self, key: impl AsRef<[u8]>, bytes: impl AsRef<[u8]>) -> bool {
+        self.put(write(key, bytes))
+    }
+
+    /// One entry.
+    pub fn entry(&mut self, key: impl AsRef<[u8]>) -> Option<Entry> {
+        self.backend.get_many(&[StoredKey::new(key.as_ref())]).unwrap().remove(0)
+    }
+
+    /// The bytes of one entry.
+    pub fn get(&mut self, key: impl AsRef<[u8]>) -> Option<Vec<u8>> {
+        self.entry(key).map(|entry| match entry.stored {
+            Stored::Bytes(bytes) => bytes,
+            other => panic!("{}: bytes were stored, not {other:?}", self.name),
+        })
+    }
+
+    /// The ttl of one entry, on which `get` and the facts agree.
+    pub fn ttl(&mut self, key: impl AsRef<[u8]>) -> Option<Ttl> {
+        let read = self.entry(key.as_ref()).map(|entry| entry.ttl);
+        let told = self.backend.facts_many(&[StoredKey::new(key.as_ref())]).unwrap().remove(0).map(|facts| facts.ttl);
+        match (read, told) {
+            (Some(Ttl::Left(read)), Some(Ttl::Left(told))) => assert!(told <= read, "{}", self.name),
+            (Some(Ttl::Left(_)), None) => {} // it ran out between the two
+            (read, told) => assert_eq!(read, told, "{}", self.name),
+        }
+        told
+    }
+
+    /// Whether the ttl is within a minute below `ms`. Clocks may differ by what they round off.
+    pub fn has_left(&mut self, key: impl AsRef<[u8]>, ms: u64) -> bool {
+        matches!(self.ttl(key), Some(Ttl::Left(left)) if left <= ms + 2 && left > ms - 60_000)
+    }
+
+    /// Deletes one entry.
+    pub fn delete(&mut self, key: impl AsRef<[u8]>) -> bool {
+        self.backend.delete_many(&[StoredKey::new(key.as_ref())]).unwrap()[0]
+    }
+
+    /// Gives one entry another expiry.
+    pub fn expire(&mut self, key: impl AsRef<[u8]>, expiry: Expiry) -> bool {
+        self.backend.expire_many(&[StoredKey::new(key.as_ref())], expiry).unwrap()[0]
+    }
+
+    /// All keys of a scan, in order, each once.
+    pub fn keys(&mut self, pattern: &str, kind: Option<&str>) -> Vec<StoredKey> {
+        let mut keys = self.pages(pattern, kind, |_, _| {});
+        keys.sort();
+        keys.dedup();
+        keys
+    }
+
+    /// All keys of a scan as they come, with something done after each page.
+    fn pages(
+        &mut self,
+        pattern: &str,
+        kind: Option<&str>,
+        mut then: impl FnMut(&mut dyn Backend, &[StoredKey]),
+    ) -> Vec<StoredKey> {
+        let pattern = Pattern::new(pattern);
+        let (mut keys, mut cursor) = (Vec::new(), Cursor::Start);
+        for _ in 0..100_000 {
+            let page = self.backend.scan(&pattern, kind, cursor).unwrap();
+            then(&mut *self.backend, &page.keys);
+            keys.extend(page.keys);
+            match page.next {
+                Some(next) => cursor = next,
+                None => return keys,
+            }
+        }
+        panic!("{}: a scan of a few thousand keys has no end", self.name);
+    }
+}
+
+fn a_missing_entry_is_a_miss(subject: &mut Subject) {
+    let name = subject.name;
+    assert_eq!(subject.get("k"), None, "{name}");
+    assert_eq!(subject.ttl("k"), None, "{name}");
+    assert!(!subject.delete("k"), "{name}");
+    for expiry in [Expiry::Never, Expiry::In(1000), Expiry::Keep, at(1000)] {
+        assert!(!subject.expire("k", expiry), "{name}: {expiry:?}");
+    }
+    assert_eq!(subject.keys("*", None), [], "{name}");
+}
+
+fn values_come_back_byte_for_byte(subject: &mut Subject) {
+    let name = subject.name;
+    let every_byte: Vec<u8> = (0..=255).collect();
+    let mut random = fastrand::Rng::with_seed(7);
+    let sizes = [32 * 1024 - 1, 32 * 1024, 1 << 20];
+    let large = sizes.map(|size| std::iter::repeat_with(|| random.u8(..)).take(size).collect::<Vec<u8>>());
+    let small = [&b""[..], b"\0", b"1", b"null", b" \n", "é".as_bytes(), &every_byte].map(<[u8]>::to_vec);
+    for bytes in small.into_iter().chain(large) {
+        for key in ["fresh", "again"] {
+            assert!(subject.set(key, &bytes), "{name}");
+            assert!(subject.get(key).as_ref() == Some(&bytes), "{name}: {} bytes", bytes.len());
+            let facts = subject.backend.facts_many(&[StoredKey::new(key)]).unwrap().remove(0).unwrap();
+            assert_eq!((facts.size, facts.ttl), (bytes.len() as u64, Ttl::Never), "{name}");
+        }
+        assert!(subject.delete("fresh"), "{name}");
+    }
+}
+
+fn each_key_is_exactly_one_entry(subject: &mut Subject) {
+    let name = subject.name;
+    let mut keys: Vec<&[u8]> =
+        vec![b"", b"a", b"A", b"a ", b" a", b"a b", b"a\n", b"\n", b"\0", b"a\0", b"a\0b", b"\xff"];
+    keys.extend([
+        &b"a\xff"[..],
+        b"\xc3\xa9",
+        b"\xc3",
+        b"*",
+        b"a*",
+        b"?",
+        b"[a]",
+        b"[^a]",
+        b"\\",
+        b"\\*",
+        b"it's",
+        b"\"",
+    ]);
+    keys.extend([
+        &b"1"[..],
+        b"01",
+        b"1.0",
+        b"1e0",
+        b"-1",
+        b"null",
+        b"None",
+        b"%",
+        b"%2A",
+        b":",
+        b"a:b",
+        b"\x1b[31m",
+        b"\r\n",
+    ]);
+    keys.extend([&b"\x80\x05K\x01."[..], b"9223372036854775808", b"inf"]);
+    for key in &keys {
+        assert!(subject.set(key, [b"value of ", *key].concat()), "{name}: {key:?}");
+    }
+    let mut listed: Vec<StoredKey> = keys.iter().map(|key| StoredKey::new(*key)).collect();
+    listed.sort();
+    assert_eq!(subject.keys("*", None), listed, "{name}");
+    for (gone, key) in keys.iter().enumerate() {
+        assert!(subject.expire(key, Expiry::In(3_600_000)), "{name}: {key:?}");
+        for (index, other) in keys.iter().enumerate() {
+            let expected = (index >= gone).then(|| [b"value of ", *other].concat());
+            assert_eq!(subject.get(other), expected, "{name}: {other:?} when {key:?} is next to go");
+        }
+        if let Some(next) = keys.get(gone + 1) {
+            assert_eq!(subject.ttl(next), Some(Ttl::Never), "{name}: {next:?}");
+        }
+        assert!(subject.delete(key) && !subject.delete(key), "{name}: {key:?}");
+    }
+}
+
+fn a_write_gives_the_expiry_it_says(subject: &mut Subject) {
+    let name = subject.name;
+    let hour = 3_600_000;
+    let put = |subject: &mut Subject, expiry| assert!(subject.put(Write { expiry, ..write("k", "v") }), "{name}");
+    put(subject, Expiry::Keep);
+    assert_eq!(subject.ttl("k"), Some(Ttl::Never), "{name}: there was nothing to keep");
+    put(subject, Expiry::In(hour));
+    assert!(subject.has_left("k", hour), "{name}");
+    put(subject, Expiry::Keep);
+    assert!(subject.has_left("k", hour), "{name}: kept");
+    put(subject, at(7_200_000));
+    assert!(subject.has_left("k", 2 * hour), "{name}: replaced");
+    put(subject, Expiry::Never);
+    assert_eq!(subject.ttl("k"), Some(Ttl::Never), "{name}: dropped");
+    for gone in [Expiry::In(0), at(-1000), Expiry::At(0), Expiry::At(-5)] {
+        put(subject, Expiry::In(hour));
+        put(subject, gone);
+        assert_eq!((subject.get("k"), subject.ttl("k")), (None, None), "{name}: {gone:?}");
+        assert!(subject.keys("*", None).is_empty() && !subject.delete("k"), "{name}: {gone:?}");
+        put(subject, Expiry::Keep);
+        assert_eq!(subject.ttl("k"), Some(Ttl::Never), "{name}: an expired entry has nothing to keep");
+    }
+}
+
+fn a_write_happens_on_its_condition(subject: &mut Subject) {
+    use Condition::{Always, IfAbsent, IfPresent};
+    let name = subject.name;
+    for (before, condition, held) in [
+        (None, Always, true),
+        (None, IfAbsent, true),
+        (None, IfPresent, false),
+        (Some(Expiry::Never), Always, true),
+        (Some(Expiry::Never), IfAbsent, false),
+        (Some(Expiry::Never), IfPresent, true),
+        (Some(Expiry::In(0)), Always, true),
+        (Some(Expiry::In(0)), IfAbsent, true),
+        (Some(Expiry::In(0)), IfPresent, false),
+    ] {
+        for new in [b"new".to_vec(), vec![b'n'; 40_000]] {
+            subject.delete("k");
+            if let Some(expiry) = before {
+                subject.put(Write { expiry, ..write("k", "old") });
+            }
+            let alive = before == Some(Expiry::Never);
+            let expected = if held { Some(new.clone()) } else { alive.then(|| b"old".to_vec()) };
+            let write = Write { condition, expiry: Expiry::In(90_000), ..write("k", &new) };
+            assert_eq!(subject.put(write), held, "{name}: {before:?} {condition:?}");
+            assert!(subject.get("k") == expected, "{name}: {before:?} {condition:?}");
+            if held {
+                assert!(subject.has_left("k", 90_000), "{name}: {before:?} {condition:?}");
+            }
+        }
+    }
+}
+
+fn an_entry_can_be_given_another_expiry(subject: &mut Subject) {
+    let name = subject.name;
+    subject.set("k", "v");
+    subject.set("other", "v");
+    assert!(subject.expire("k", Expiry::Keep), "{name}");
+    assert_eq!(subject.ttl("k"), Some(Ttl::Never), "{name}");
+    assert!(subject.expire("k", Expiry::In(90_000)), "{name}");
+    assert!(subject.has_left("k", 90_000), "{name}");
+    assert!(subject.expire("k", Expiry::Keep) && subject.has_left("k", 90_000), "{name}");
+    assert!(subject.expire("k", at(7_200_000)) && subject.has_left("k", 7_200_000), "{name}");
+    assert!(subject.expire("k", Expiry::Never), "{name}");
+    assert_eq!((subject.ttl("k"), subject.get("k")), (Some(Ttl::Never), Some(b"v".to_vec())), "{name}");
+    for gone in [Expiry::In(0), at(-1000), Expiry::At(0)] {
+        subject.set("k", "v");
+        assert!(subject.expire("k", gone), "{name}: {gone:?}");
+        assert_eq!(subject.get("k"), None, "{name}: {gone:?}");
+        assert!(!subject.expire("k", Expiry::Never) && subject.get("k").is_none(), "{name}: {gone:?}");
+    }
+    assert_eq!(subject.ttl("other"), Some(Ttl::Never), "{name}");
+}
+
+fn an_entry_expires_by_itself(subject: &mut Subject) {
+    let name = subject.name;
+    let start = Instant::now();
+    assert!(subject.put(Write { expiry: Expiry::In(50), ..write("k", "v") }), "{name}");
+    loop {
+        let passed = start.elapsed();
+        match subject.ttl("k") {
+            None => break assert!(start.elapsed() >= Duration::from_millis(49), "{name}: gone after {passed:?}"),
+            // Redis counts down to 0 before a key is gone.
+            Some(Ttl::Left(left)) => assert!(left <= 50, "{name}: {left} ms left"),
+            other => panic!("{name}: {other:?}"),
+        }
+        assert!(passed < Duration::from_secs(10), "{name}: it stays");
+    }
+}
+
+fn many_keys_are_answered_in_their_order(subject: &mut Subject) {
+    let name = subject.name;
+    assert_eq!(subject.backend.get_many(&[]), Ok(vec![]), "{name}");
+    assert_eq!(subject.backend.facts_many(&[]), Ok(vec![]), "{name}");
+    assert_eq!(subject.backend.set_many(&[]), Ok(vec![]), "{name}");
+    assert_eq!(subject.backend.delete_many(&[]), Ok(vec![]), "{name}");
+    assert_eq!(subject.backend.expire_many(&[], Expiry::Never), Ok(vec![]), "{name}");
+    let if_absent = |key: &str, bytes: &str| Write { condition: Condition::IfAbsent, ..write(key, bytes) };
+    let writes = [write("a", "1"), write("b", "2"), if_absent("a", "3"), if_absent("c", "4"), write("b", "5")];
+    assert_eq!(subject.backend.set_many(&writes), Ok(vec![true, true, false, true, true]), "{name}");
+    let keys = ["c", "x", "b", "a", "b", ""].map(StoredKey::new);
+    let read: Vec<Option<Stored>> =
+        subject.backend.get_many(&keys).unwrap().into_iter().map(|entry| entry.map(|entry| entry.stored)).collect();
+    let value = |text: &str| Some(Stored::Bytes(text.into()));
+    assert_eq!(read, [value("4"), None, value("5"), value("1"), value("5"), None], "{name}");
+    let facts = subject.backend.facts_many(&keys).unwrap();
+    assert_eq!(facts.iter().map(Option::is_some).collect::<Vec<_>>(), [true, false, true, true, true, false], "{name}");
+    let expired = subject.backend.expire_many(&keys, Expiry::In(0));
+    assert_eq!(expired, Ok(vec![true, false, true, true, false, false]), "{name}");
+    subject.backend.set_many(&writes).unwrap();
+    assert_eq!(subject.backend.delete_many(&keys), Ok(vec![true, false, true, true, false, false]), "{name}");
+}
+
+fn large_batches_are_whole(subject: &mut Subject) {
+    let name = subject.name;
+    let writes: Vec<Write> = (0..3000).map(|n| write(format!("k{n}"), format!("value {n}"))).collect();
+    let keys: Vec<StoredKey> = writes.iter().map(|write| write.key.clone()).collect();
+    assert_eq!(subject.backend.set_many(&writes), Ok(vec![true; 3000]), "{name}");
+    let entries = subject.backend.get_many(&keys).unwrap();
+    assert_eq!(entries.len(), 3000, "{name}");
+    for (entry, write) in entries.into_iter().zip(writes) {
+        assert_eq!(entry.map(|entry| entry.stored), Some(write.data), "{name}: {:?}", write.key);
+    }
+    assert_eq!(subject.backend.expire_many(&keys, Expiry::In(90_000)), Ok(vec![true; 3000]), "{name}");
+    assert_eq!(subject.backend.delete_many(&keys), Ok(vec![true; 3000]), "{name}");
+    assert_eq!(subject.backend.get_many(&keys), Ok(vec![None; 3000]), "{name}");
+}
+
+/// Fills the store with `count` keys; the keys.
+fn fill(subject: &mut Subject, count: usize) -> Vec<StoredKey> {
+    let writes: Vec<Write> = (0..count).map(|n| write(format!("key:{n:05}"), "v")).collect();
+    subject.backend.set_many(&writes).unwrap();
+    writes.into_iter().map(|write| write.key).collect()
+}
+
+fn a_scan_sees_every_key(subject: &mut Subject) {
+    let keys = fill(subject, 2500);
+    subject.put(Write { expiry: Expiry::In(0), ..write("gone", "v") });
+    assert_eq!(subject.keys("*", None), keys, "{}", subject.name);
+    let mut n = 0;
+    let mut seen = subject.pages("key:*", None, |backend, page| {
+        // What is overwritten and added meanwhile hides nothing.
+        backend.set_many(&page.iter().map(|key| write(&key.key, "w")).collect::<Vec<_>>()).unwrap();
+        n += 1;
+        backend.set_many(&[write(format!("new{n}"), "v")]).unwrap();
+    });
+    seen.sort();
+    seen.dedup();
+    assert_eq!(seen, keys, "{}", subject.name);
+}
+
+fn a_scan_ends_while_keys_go(subject: &mut Subject) {
+    let keys = fill(subject, 2500);
+    let mut seen = subject.pages("*", None, |backend, page| {
+        backend.delete_many(page).unwrap();
+    });
+    seen.sort();
+    seen.dedup();
+    assert_eq!(seen, keys, "{}", subject.name);
+    assert_eq!(subject.keys("*", None), [], "{}", subject.name);
+}
+
+fn a_scan_takes_a_pattern_and_a_kind(subject: &mut Subject) {
+    let name = subject.name;
+    for key in ["user:1", "user:2", "user:10", "a*", "ab", "a?", "[a]"] {
+        subject.set(key, "v");
+    }
+    let kind = subject.backend.facts_many(&[StoredKey::new("ab")]).unwrap().remove(0).unwrap().kind;
+    for (pattern, keys) in [
+        ("user:*", &["user:1", "user:10", "user:2"][..]),
+        ("user:?", &["user:1", "user:2"]),
+        ("a\\*", &["a*"]),
+        ("a[*?]", &["a*", "a?"]),
+        ("a*", &["a*", "a?", "ab"]),
+        ("ab", &["ab"]),
+        ("\\[a]", &["[a]"]),
+        ("b", &[]),
+    ] {
+        let keys: Vec<StoredKey> = keys.iter().map(|key| StoredKey::new(*key)).collect();
+        assert_eq!(subject.keys(pattern, None), keys, "{name}: {pattern}");
+        assert_eq!(subject.keys(pattern, Some(&kind)), keys, "{name}: {pattern} {kind}");
+        assert_eq!(subject.keys(pattern, Some("hash")), [], "{name}: {pattern}");
+    }
+}
+
+#[test]
+fn stores_that_carry_tags_keep_them() {
+    let directory = tempfile::tempdir().unwrap();
+    for url in ["memory:".to_owned(), format!("disk://{}", directory.path().display())] {
+        let mut subject = Subject { name: "tags", backend: parse(&url, &options()).unwrap()().unwrap() };
+        let tagged = |tag: Option<&str>| Write { tag: tag.map(str::to_owned), ..write("k", "v") };
+        for (put, tag) in [(None, None), (Some("red"), Some("red")), (None, Some("red")), (Some(""), Some(""))] {
+            assert!(subject.put(tagged(put)));
+            let facts = subject.backend.facts_many(&[StoredKey::new("k")]).unwrap().remove(0).unwrap();
+            assert_eq!((facts.tag.as_deref(), facts.kind.as_str()), (tag, "bytes"), "{url}");
+            assert_eq!(subject.entry("k").unwrap().tag.as_deref(), tag, "{url}");
+        }
+        subject.put(Write { expiry: Expiry::In(0), ..tagged(Some("red")) });
+        subject.put(tagged(None));
+        assert_eq!(subject.entry("k").unwrap().tag, None, "{url}: an expired entry has no tag to leave");
+    }
+}
+
+#[test]
+fn stores_without_hashes_refuse_a_field() {
+    let directory = tempfile::tempdir().unwrap();
+    for url in ["memory:".to_owned(), format!("disk://{}/cache", directory.path().display())] {
+        let mut backend = parse(&url, &options()).unwrap()().unwrap();
+        let key = StoredKey { key: b"k".to_vec(), field: Some(b"f".to_vec()) };
+        let errors = [
+            backend.get_many(std::slice::from_ref(&key)).unwrap_err(),
+            backend.facts_many(std::slice::from_ref(&key)).unwrap_err(),
+            backend.set_many(&[Write { key: key.clone(), ..write("", "v") }]).unwrap_err(),
+            backend.delete_many(std::slice::from_ref(&key)).unwrap_err(),
+            backend.expire_many(std::slice::from_ref(&key), Expiry::Never).unwrap_err(),
+        ];
+        assert!(errors.iter().all(|error| error.kind == ErrorKind::Unfit), "{url}: {errors:?}");
+    }
+    assert!(!directory.path().join("cache").exists());
+}
+
+#[test]
+fn each_memory_url_is_a_store_of_its_own() {
+    let one = parse("memory:", &options()).unwrap();
+    let two = parse("memory://", &options()).unwrap();
+    one().unwrap().set_many(&[write("k", "v")]).unwrap();
+    let there = |connect: &Connect| connect().unwrap().get_many(&[StoredKey::new("k")]).unwrap()[0].is_some();
+    assert_eq!((there(&one), there(&two)), (true, false));
+}
+
+#[test]
+fn dummy_stores_nothing() {
+    let mut subject = Subject { name: "dummy", backend: parse("dummy:", &options()).unwrap()().unwrap() };
+    assert_eq!(subject.backend.kind(), Kind::Dummy);
+    for (condition, held) in [(Condition::Always, true), (Condition::IfAbsent, true), (Condition::IfPresent, false)] {
+        assert_eq!(subject.put(Write { condition, ..write("k", "v") }), held);
+    }
+    assert_eq!((subject.get("k"), subject.ttl("k")), (None, None));
+    assert!(!subject.delete("k") && !subject.expire("k", Expiry::In(1)));
+    assert_eq!(subject.keys("*", None), []);
+    let keys = ["a", "b"].map(StoredKey::new);
+    assert_eq!(subject.backend.get_many(&keys), Ok(vec![None, None]));
+}
+
+#[test]
+fn urls_that_take_nothing_say_so() {
+    for (url, part) in [("memory://x", "takes nothing after it"), ("dummy:?a=1", "unknown parameter `a`")] {
+        let error = parse(url, &options()).err().unwrap().to_string();
+        assert!(error.contains(part), "{error}");
+    }
+}

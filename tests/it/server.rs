@@ -1,0 +1,261 @@
+//! Real servers for the suites, and small false ones: each owned by a guard that ends it.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
+use tempfile::TempDir;
+
+/// How long a server may take to answer for the first time.
+const START: Duration = Duration::from_secs(20);
+
+/// A `redis-server` of our own: on a Unix socket always, and on a free loopback port.
+pub struct Server {
+    child: Child,
+    directory: TempDir,
+    /// The loopback port, in the clear or under TLS.
+    pub port: u16,
+}
+
+impl Server {
+    /// Starts one in the clear, with more arguments, such as `--requirepass`.
+    pub fn start(arguments: &[&str]) -> Server {
+        Server::launch("--port", arguments)
+    }
+
+    /// Starts one under TLS, with the certificate `name` of [`Certificates`].
+    pub fn start_tls(certificates: &Certificates, name: &str, arguments: &[&str]) -> Server {
+        let (certificate, key) = certificates.pair(name);
+        let authority = certificates.file("ca.pem");
+        let mut all = vec!["--port", "0", "--tls-cert-file", text(&certificate), "--tls-key-file", text(&key)];
+        all.extend(["--tls-ca-cert-file", text(&authority)]);
+        all.extend(arguments);
+        Server::launch("--tls-port", &all)
+    }
+
+    fn launch(port_option: &str, arguments: &[&str]) -> Server {
+        // Another process may take the free port before the server does: then it ends, and we go on.
+        for _ in 0..5 {
+            let directory = tempfile::tempdir().unwrap();
+            let port = free_port();
+            let mut command = Command::new("redis-server");
+            command.args([port_option, &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
+            command.arg("--unixsocket").arg(directory.path().join("redis.sock")).arg("--dir").arg(directory.path());
+            command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+            let child = command.spawn().unwrap_or_else(|error| {
+                panic!("redis-server does not start ({error}): `apt-get install redis-server`, or run `tests/run`")
+            });
+            let mut server = Server { child, directory, port };
+            if server.answers() {
+                return server;
+            }
+        }
+        panic!("redis-server {arguments:?} ended before it answered, five times");
+    }
+
+    /// Waits until the server answers anything; false when it ended instead.
+    fn answers(&mut self) -> bool {
+        let deadline = Instant::now() + START;
+        while Instant::now() < deadline {
+            if self.child.try_wait().unwrap().is_some() {
+                return false;
+            }
+            if let Ok(mut socket) = UnixStream::connect(self.socket()) {
+                socket.set_read_timeout(Some(START)).unwrap();
+                let mut byte = [0];
+                if socket.write_all(b"PING\r\n").is_ok() && socket.read_exact(&mut byte).is_ok() {
+                    return true;
+                }
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        panic!("redis-server did not answer within {START:?}");
+    }
+
+    /// The path of its socket.
+    pub fn socket(&self) -> PathBuf {
+        self.directory.path().join("redis.sock")
+    }
+
+    /// Its URL over TCP.
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}/0", self.port)
+    }
+
+    /// Its URL over TLS.
+    pub fn tls_url(&self) -> String {
+        format!("rediss://localhost:{}/0", self.port)
+    }
+
+    /// Its URL over the socket.
+    pub fn unix_url(&self) -> String {
+        format!("redis+unix://{}?db=0", self.socket().display())
+    }
+
+    /// A command of the test's own, past the code under test.
+    pub fn command(&self, arguments: &[&[u8]]) -> redis::Value {
+        let address = redis::ConnectionAddr::Unix(self.socket());
+        let mut connection = redis::Client::open(address).unwrap().get_connection().unwrap();
+        let mut command = redis::Cmd::new();
+        for argument in arguments {
+            command.arg(*argument);
+        }
+        command.query(&mut connection).unwrap_or_else(|error| panic!("{arguments:?}: {error}"))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Only fails when it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("temporary paths are UTF-8")
+}
+
+/// A loopback port that was free a moment ago.
+pub fn free_port() -> u16 {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+}
+
+/// Two authorities, and certificates good and bad: `good`, `wrong-name`, `expired`, `stranger` (of
+/// the other authority) and `client`.
+pub struct Certificates {
+    directory: TempDir,
+}
+
+impl Certificates {
+    /// Makes them.
+    pub fn new() -> Certificates {
+        let certificates = Certificates { directory: tempfile::tempdir().unwrap() };
+        let ours = certificates.authority("ca.pem");
+        let other = certificates.authority("other-ca.pem");
+        certificates.issue("good", &["localhost", "127.0.0.1"], 2124, &ours);
+        certificates.issue("wrong-name", &["elsewhere.example"], 2124, &ours);
+        certificates.issue("expired", &["localhost", "127.0.0.1"], 2021, &ours);
+        certificates.issue("stranger", &["localhost", "127.0.0.1"], 2124, &other);
+        certificates.issue("client", &["client.example"], 2124, &ours);
+        certificates
+    }
+
+    /// A file by its name.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// The certificate and the key called `name`.
+    pub fn pair(&self, name: &str) -> (PathBuf, PathBuf) {
+        (self.file(&format!("{name}.pem")), self.file(&format!("{name}.key")))
+    }
+
+    fn authority(&self, file: &str) -> Issuer<'static, KeyPair> {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name.push(rcgen::DnType::CommonName, file);
+        let key = KeyPair::generate().unwrap();
+        fs::write(self.file(file), params.self_signed(&key).unwrap().pem()).unwrap();
+        Issuer::new(params, key)
+    }
+
+    fn issue(&self, name: &str, hosts: &[&str], until: i32, issuer: &Issuer<'_, KeyPair>) {
+        let hosts: Vec<String> = hosts.iter().map(|host| (*host).to_owned()).collect();
+        let mut params = CertificateParams::new(hosts).unwrap();
+        (params.not_before, params.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(until, 1, 1));
+        let key = KeyPair::generate().unwrap();
+        let (certificate, key_file) = self.pair(name);
+        fs::write(certificate, params.signed_by(&key, issuer).unwrap().pem()).unwrap();
+        fs::write(key_file, key.serialize_pem()).unwrap();
+    }
+}
+
+/// A server that is not Redis: each connection is handed to a closure, and kept open until the end.
+pub struct Fake {
+    /// Its loopback port.
+    pub port: u16,
+    ended: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Fake {
+    /// One that reads, then says `answer` and stays.
+    pub fn says(answer: &'static [u8]) -> Fake {
+        Fake::start(move |stream| {
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(answer);
+            true
+        })
+    }
+
+    /// One that reads, then says `answer` and closes.
+    pub fn says_and_closes(answer: &'static [u8]) -> Fake {
+        Fake::start(move |stream| {
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(answer);
+            false
+        })
+    }
+
+    /// One that reads, says `answer`, and then never stops sending.
+    pub fn floods(answer: &'static [u8]) -> Fake {
+        Fake::start(move |stream| {
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(answer);
+            while stream.write_all(&[b'\n'; 1 << 16]).is_ok() {}
+            false
+        })
+    }
+
+    /// One that accepts and stays silent.
+    pub fn silent() -> Fake {
+        Fake::start(|_| true)
+    }
+
+    /// `talk` says whether the connection stays open.
+    fn start(talk: impl Fn(&mut TcpStream) -> bool + Send + 'static) -> Fake {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let ended = Arc::new(AtomicBool::new(false));
+        let end = Arc::clone(&ended);
+        let thread = thread::spawn(move || {
+            let mut kept = Vec::new();
+            for stream in listener.incoming() {
+                if end.load(Ordering::SeqCst) {
+                    break;
+                }
+                let Ok(mut stream) = stream else { continue };
+                stream.set_read_timeout(Some(START)).unwrap();
+                if talk(&mut stream) {
+                    kept.push(stream);
+                }
+            }
+        });
+        Fake { port, ended, thread: Some(thread) }
+    }
+
+    /// Its URL as a Redis.
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}/0", self.port)
+    }
+}
+
+impl Drop for Fake {
+    fn drop(&mut self) {
+        self.ended.store(true, Ordering::SeqCst);
+        // Wakes the thread, which sees that it is over.
+        let _ = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port));
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
