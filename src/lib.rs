@@ -12,17 +12,54 @@
 //! entry pattern url limits secret exit      what the rooms share
 //! ```
 //!
-//! The way of a `get`: the command asks the cache for entries; the layout names the stored
+//! The way of a `get`: the command asks [`cache::Cache`] for entries; the layout names the stored
 //! keys; the backend fetches; the codec, asked for or detected, decodes within [`limits::Limits`];
 //! `render` prints. The library makes no promise of stability: it is there for the tests, the
 //! benchmarks and the fuzzers.
 
 pub mod backend;
+pub mod cache;
+pub mod cli;
 pub mod codec;
+pub mod commands;
 pub mod entry;
+pub mod exit;
 pub mod layout;
 pub mod limits;
 pub mod pattern;
+pub mod render;
 pub mod secret;
 pub mod url;
 pub mod value;
+
+use std::ffi::OsString;
+
+use clap::Parser as _;
+
+use crate::exit::Exit;
+use crate::render::Printer;
+
+/// Runs one command line, `cachectl` itself first, to its exit status.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
+    render::report_panics(Exit::Bug as i32);
+    let cli = match cli::Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        // Help and version are answers; all else is a usage error, which quotes what was typed.
+        Err(error) if error.use_stderr() => {
+            render::usage_error(&error.render().to_string());
+            return Exit::Usage;
+        }
+        Err(answer) => return if answer.print().is_ok() { Exit::Yes } else { Exit::Unreachable },
+    };
+    let commands::Global { output, color, quiet, .. } = cli.global;
+    let mut printer = Printer::new(output, color, quiet, cli.global.limits());
+    let done = cli.command.run(&cli.global, &mut printer);
+    match done.and_then(|exit| Ok(printer.flush().map(|()| exit)?)) {
+        Ok(exit) => exit,
+        Err(error) if exit::is_broken_pipe(&error) => Exit::Yes,
+        Err(error) => {
+            printer.error(&format!("{error:#}"));
+            Exit::of(&error)
+        }
+    }
+}

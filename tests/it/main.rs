@@ -3,11 +3,20 @@
 
 mod backends;
 mod codecs;
+mod commands;
 mod disk;
+mod env;
+mod exactness;
 mod fixtures;
+mod hostile;
+mod interop;
 mod pickle;
+mod print;
+mod pty;
 mod python;
 mod redis;
 mod server;
+mod servers;
 mod source;
+mod terminal;
 mod tidy;

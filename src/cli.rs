@@ -1,0 +1,74 @@
+//! The command line: global options and the list of commands.
+//!
+//! Parsing only validates; nothing is opened or read here.
+
+use clap::builder::PossibleValue;
+use clap::{Parser, ValueEnum};
+
+use crate::commands::{Command, Global};
+use crate::render::{Colour, Format};
+
+/// Look into and operate the caches that applications fill
+#[derive(Debug, Parser)]
+#[command(name = "cachectl", version, arg_required_else_help = true, after_help = AFTER_HELP, max_term_width = 100)]
+pub struct Cli {
+    /// What holds for every command
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  cachectl set user:42 '{\"name\": \"Ada\"}' --ttl 1h      store a value, on the embedded store
+  cachectl get user:42                                   print it
+  cachectl -b redis://localhost/0 ls --match 'user:*'    list keys on a Redis
+  cachectl -b redis://localhost/0 inspect user:42        why it decodes as it does
+  cachectl decode -s pickle+zstd:// < value.bin          the codec alone
+
+Exit status: 0 yes, 1 no (a miss), 2 usage, 3 cannot decode or would lose data, 4 denied,
+5 unreachable or failed, 6 confirmation missing, 7 partly done.";
+
+impl ValueEnum for Format {
+    fn value_variants<'a>() -> &'a [Format] {
+        &[Format::Text, Format::Json, Format::Plain, Format::Python, Format::Jsonl, Format::Raw]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let (name, help) = match self {
+            Format::Text => ("text", "for people, in the notation of the data"),
+            Format::Json => ("json", "typed JSON, lossless"),
+            Format::Plain => ("plain", "ordinary JSON for jq; what was flattened is said on stderr"),
+            Format::Python => ("python", "one line, as Python's repr"),
+            Format::Jsonl => ("jsonl", "one record a line: key, hit, value, ttl_ms, serializer"),
+            Format::Raw => ("raw", "the exact bytes; refuses a terminal"),
+        };
+        Some(PossibleValue::new(name).help(help))
+    }
+}
+
+impl ValueEnum for Colour {
+    fn value_variants<'a>() -> &'a [Colour] {
+        &[Colour::Auto, Colour::Always, Colour::Never]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(match self {
+            Colour::Auto => PossibleValue::new("auto").help("on a terminal, unless NO_COLOR is set"),
+            Colour::Always => PossibleValue::new("always"),
+            Colour::Never => PossibleValue::new("never"),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,248 @@
+//! What people type: keys, values, ttls, points in time. Parsed at the edge, once.
+
+use std::ffi::OsString;
+use std::io::Read as _;
+use std::os::unix::ffi::OsStringExt as _;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use clap::Args;
+use jiff::{SpanRelativeTo, Timestamp};
+
+use crate::backend::BACKENDS;
+use crate::codec::{Codec, LAYERS};
+use crate::entry::Expiry;
+use crate::exit::Stop;
+use crate::layout::LAYOUTS;
+use crate::limits::{LIMITS, Limits};
+use crate::value::{Value, typed_json};
+
+/// How a value on the command line is meant.
+#[derive(Clone, Debug, Args)]
+pub struct Typed {
+    /// Take the value as text
+    #[arg(long, conflicts_with_all = ["bytes", "json"])]
+    pub string: bool,
+    /// Take the value as bytes
+    #[arg(long, conflicts_with = "json")]
+    pub bytes: bool,
+    /// Take the value as typed JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl Typed {
+    /// The value that `argument` is: text on the command line, `-` for stdin, `@FILE`.
+    ///
+    /// # Errors
+    /// When it cannot be read or means nothing.
+    pub fn value(&self, argument: &OsString, limits: &Limits) -> Result<Value> {
+        let text = read(argument, limits)?;
+        if self.bytes {
+            return Ok(Value::of_bytes(text));
+        }
+        if self.json {
+            return json(text, limits).context("the value is not typed JSON");
+        }
+        if std::str::from_utf8(&text).is_err() {
+            return Err(Stop::usage("the value is not UTF-8: --bytes stores it as bytes").into());
+        }
+        if self.string {
+            return Ok(Value::of_str(text));
+        }
+        let first = text.iter().find(|byte| !byte.is_ascii_whitespace());
+        let must = matches!(first, Some(b'{' | b'[' | b'"'));
+        match json(text.clone(), limits) {
+            Ok(value) => Ok(value),
+            Err(error) if must => {
+                Err(error.context("the value looks like JSON but is not; --string stores it as text"))
+            }
+            Err(_) => Ok(Value::of_str(text)),
+        }
+    }
+}
+
+/// A value from typed JSON.
+///
+/// # Errors
+/// A usage error: somebody typed it.
+pub fn json(text: Vec<u8>, limits: &Limits) -> Result<Value> {
+    let codec = Codec::parse("json://").expect("the layer is in the table");
+    let decoded = codec.decode(text, limits).map_err(|error| Stop::usage(error.to_string()))?;
+    Ok(typed_json::lift(&decoded.value, limits).map_err(|error| Stop::usage(error.to_string()))?)
+}
+
+/// The bytes that an argument stands for: its own, those of stdin (`-`) or of a file (`@FILE`).
+///
+/// # Errors
+/// When they cannot be read or are too many.
+pub fn read(argument: &OsString, limits: &Limits) -> Result<Vec<u8>> {
+    let bytes = argument.clone().into_vec();
+    match bytes.split_first() {
+        Some((b'-', [])) => read_all(std::io::stdin().lock(), limits).context("cannot read the value from stdin"),
+        Some((b'@', name)) => {
+            let path = std::path::PathBuf::from(OsString::from_vec(name.to_vec()));
+            let file = std::fs::File::open(&path)
+                .map_err(|error| Stop::usage(format!("cannot open {}: {error}", path.display())))?;
+            read_all(file, limits).with_context(|| format!("cannot read {}", path.display()))
+        }
+        _ => Ok(bytes),
+    }
+}
+
+fn read_all(source: impl std::io::Read, limits: &Limits) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    source.take(limits.stored + 1).read_to_end(&mut bytes).map_err(|error| Stop::usage(error.to_string()))?;
+    limits.check("stored", bytes.len() as u64)?;
+    Ok(bytes)
+}
+
+/// The bytes of keys.
+#[must_use]
+pub fn keys(arguments: &[OsString]) -> Vec<Vec<u8>> {
+    arguments.iter().map(|argument| argument.clone().into_vec()).collect()
+}
+
+/// A key on the command line: any bytes, also none.
+pub fn key() -> clap::builder::OsStringValueParser {
+    clap::builder::OsStringValueParser::new()
+}
+
+/// An expiry on the command line.
+#[derive(Clone, Debug, Args)]
+#[group(multiple = false)]
+pub struct When {
+    /// For so long: 60 (seconds), 90s, 1h30m, 2d, never
+    #[arg(long, value_name = "TIME", value_parser = ttl)]
+    pub ttl: Option<Expiry>,
+    /// Until then, such as 2026-12-01T00:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = at)]
+    pub at: Option<Expiry>,
+}
+
+/// Reads a ttl.
+///
+/// # Errors
+/// What is expected.
+pub fn ttl(text: &str) -> Result<Expiry, String> {
+    if text == "never" {
+        return Ok(Expiry::Never);
+    }
+    let duration = duration(text).map_err(|error| format!("{error}; or never"))?;
+    match u64::try_from(duration.as_millis()) {
+        Ok(ms @ 1..=MS_MAX) => Ok(Expiry::In(ms)),
+        Ok(0) => Err("a ttl of zero means something else in every library: use del, or --ttl never".into()),
+        _ => Err("a ttl is at most 100 years".into()),
+    }
+}
+
+const MS_MAX: u64 = 100 * 366 * 86_400 * 1000;
+
+/// Reads a length of time: `60` is seconds.
+///
+/// # Errors
+/// What is expected.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("`{text}` is not a length of time: expected such as 60 (seconds), 90s, 1h30m, 2d");
+    if let Ok(seconds) = text.parse::<u32>() {
+        return Ok(Duration::from_secs(u64::from(seconds)));
+    }
+    let span: jiff::Span = text.parse().map_err(|_| wrong())?;
+    let duration = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| wrong())?;
+    Duration::try_from(duration).map_err(|_| wrong())
+}
+
+/// Reads a point in time.
+///
+/// # Errors
+/// What is expected.
+pub fn at(text: &str) -> Result<Expiry, String> {
+    let time: Timestamp = text
+        .parse()
+        .map_err(|_| format!("`{text}` is no point in time with an offset: expected such as 2026-12-01T00:00:00Z"))?;
+    Ok(Expiry::At(time.as_millisecond()))
+}
+
+/// Checks `NAME=N` of `--max`, and keeps it as it is.
+///
+/// # Errors
+/// What is expected.
+pub fn limit(text: &str) -> Result<String, String> {
+    Limits::DEFAULT.clone().set(text)?;
+    Ok(text.to_owned())
+}
+
+/// `--backend` in long: the table.
+pub static BACKEND_HELP: LazyLock<String> = LazyLock::new(|| {
+    let rows = BACKENDS.iter().map(|row| format!("  {:<36} {}", row.example, row.about));
+    format!(
+        "Where entries are [default: disk: in the user's cache directory]\n\n{}",
+        rows.collect::<Vec<_>>().join("\n")
+    )
+});
+
+/// `--serializer` in long: the table.
+pub static SERIALIZER_HELP: LazyLock<String> = LazyLock::new(|| {
+    let rows = LAYERS.iter().map(|row| {
+        let parameters = row.parameters.iter().map(|parameter| {
+            let (low, high) = (parameter.range.start(), parameter.range.end());
+            format!("\n    ?{}={low}..{high} [default: {}] {}", parameter.name, parameter.default, parameter.about)
+        });
+        format!("  {:<16} {}{}", row.names.join(", "), row.about, parameters.collect::<String>())
+    });
+    format!(
+        "How values are encoded: LAYER(+LAYER)*://[?PARAMETER=N], applied left to right on write\n\
+         [default: what the bytes show; json:// for a new entry]\n\n{}",
+        rows.collect::<Vec<_>>().join("\n")
+    )
+});
+
+/// `--layout` in long: the table.
+pub static LAYOUT_HELP: LazyLock<String> = LazyLock::new(|| {
+    let rows = LAYOUTS.iter().map(|row| format!("  {:<16} {}", row.example, row.about));
+    format!("How keys are named\n\n{}", rows.collect::<Vec<_>>().join("\n"))
+});
+
+/// `--max` in long: the table.
+pub static LIMITS_HELP: LazyLock<String> = LazyLock::new(|| {
+    let rows = LIMITS.iter().map(|row| {
+        let most = *(row.field)(&mut Limits::DEFAULT.clone());
+        format!("  {:<9} {} ({}) [default: {most}]", row.name, row.about, row.unit)
+    });
+    format!(
+        "Raise or lower a limit on what is read and decoded; may be repeated\n\n{}",
+        rows.collect::<Vec<_>>().join("\n")
+    )
+});
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ttls_are_read() {
+        for (text, ms) in [
+            ("60", 60_000),
+            ("90s", 90_000),
+            ("1h30m", 5_400_000),
+            ("2d", 172_800_000),
+            ("500ms", 500),
+            ("1.5h", 5_400_000),
+        ] {
+            assert_eq!(ttl(text), Ok(Expiry::In(ms)), "{text}");
+        }
+        assert_eq!(ttl("never"), Ok(Expiry::Never));
+        for text in ["", "0", "0s", "-5s", "x", "1 month", "1e9", "99999999999", "200000d"] {
+            assert!(ttl(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn points_in_time_are_read() {
+        assert_eq!(at("1970-01-01T00:00:01Z"), Ok(Expiry::At(1000)));
+        assert_eq!(at("1970-01-01T01:00:01+01:00"), Ok(Expiry::At(1000)));
+        assert!(at("2026-12-01").is_err());
+        assert!(at("2026-12-01T00:00:00").is_err());
+    }
+}

@@ -1,0 +1,40 @@
+//! `decode`: bytes to a value. Needs no backend.
+
+use std::ffi::OsString;
+
+use anyhow::{Context as _, Result};
+
+use super::{Global, arguments, get, target};
+use crate::entry::Stored;
+use crate::exit::{Exit, Stop};
+use crate::render::{Format, Printer, Record};
+
+/// Decode bytes, without a backend
+///
+/// Reads stdin or a file, decodes by -s or by what the bytes show, and prints as `get` does.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// File; stdin when there is none
+    #[arg(value_name = "FILE")]
+    file: Option<OsString>,
+}
+
+pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> {
+    if printer.format() == Format::Raw {
+        return Err(Stop::usage("-o raw would print the bytes as they came: choose another -o").into());
+    }
+    let reader = target::reader(global)?;
+    let source = match &args.file {
+        None => OsString::from("-"),
+        Some(file) => [OsString::from("@"), file.clone()].into_iter().collect(),
+    };
+    let bytes = arguments::read(&source, &global.limits())?;
+    let reading = reader.read(Stored::Bytes(bytes)).context("cannot decode")?;
+    if printer.format() == Format::Jsonl {
+        let typed = printer.typed(&reading.value)?;
+        printer.record(&Record::new().with("serializer", reading.chain.url).with_json("value", typed))?;
+    } else {
+        printer.value(&reading.value, get::notation(&reading.chain)).context("cannot show the value")?;
+    }
+    Ok(Exit::Yes)
+}

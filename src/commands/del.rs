@@ -1,0 +1,170 @@
+//! `del`: delete keys, by name or by pattern.
+
+use std::ffi::OsString;
+
+use anyhow::{Context as _, Result};
+
+use super::{Global, arguments, target};
+use crate::backend::Cursor;
+use crate::cache::Cache;
+use crate::exit::{Exit, Stop};
+use crate::pattern::Pattern;
+use crate::render::{Format, Printer, Record, escape};
+
+/// Delete keys
+///
+/// Keys are taken literally: `del 'a*'` deletes the key a*, and `del --match 'a*'` the keys that
+/// match. A key that was not there makes the status 1.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Keys, taken literally
+    #[arg(required_unless_present = "match", value_name = "KEY", value_parser = arguments::key())]
+    keys: Vec<OsString>,
+    /// Delete the keys that match a glob: * ? [a-z] and \ before a literal character
+    #[arg(long, value_name = "GLOB", conflicts_with = "keys")]
+    r#match: Option<String>,
+    /// Count the keys that match and show some; delete nothing
+    #[arg(long, requires = "match")]
+    dry_run: bool,
+    /// Do not ask before deleting what matches
+    #[arg(long, short, requires = "match")]
+    yes: bool,
+}
+
+/// Keys shown as a sample.
+const SAMPLE: usize = 10;
+
+pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> {
+    let mut cache = target::open(global, printer)?;
+    let Some(glob) = &args.r#match else {
+        return delete_keys(&mut cache, &arguments::keys(&args.keys), printer);
+    };
+    let pattern = Pattern::new(glob.as_bytes());
+    if args.dry_run {
+        let found = count(&mut cache, &pattern, printer)?;
+        report(&found, &format!("match `{glob}`"), printer)?;
+        return Ok(if found.count == 0 { Exit::No } else { Exit::Yes });
+    }
+    if !args.yes {
+        let found = count(&mut cache, &pattern, printer)?;
+        if found.count == 0 {
+            printer.note(&format!("no key matches `{glob}`"));
+            return Ok(Exit::No);
+        }
+        for key in &found.sample {
+            printer.note(&format!("  {}", escape::line(key)));
+        }
+        let question = format!("delete {} keys that match `{glob}` on {}?", found.count, cache.label());
+        match printer.confirm(&question) {
+            Some(true) => {}
+            Some(false) => return Err(Stop::refused("nothing was deleted").into()),
+            None => {
+                return Err(Stop::refused(format!(
+                    "{question} nobody can be asked here: --yes deletes, --dry-run shows"
+                ))
+                .into());
+            }
+        }
+    }
+    delete_matching(&mut cache, &pattern, printer)
+}
+
+fn delete_keys(cache: &mut Cache, keys: &[Vec<u8>], printer: &mut Printer) -> Result<Exit> {
+    let deleted = cache.delete(keys).context("cannot delete")?;
+    for (key, deleted) in keys.iter().zip(&deleted) {
+        if printer.format() == Format::Jsonl {
+            printer.record(&Record::new().with_bytes("key", key).with("deleted", *deleted))?;
+        } else if !deleted {
+            printer.note(&format!("no entry `{}`", escape::line(key)));
+        }
+    }
+    let count = deleted.iter().filter(|deleted| **deleted).count();
+    printer.note(&format!("deleted {count} of {} keys", keys.len()));
+    Ok(if count == keys.len() { Exit::Yes } else { Exit::No })
+}
+
+/// What matches, before anything is done.
+struct Found {
+    count: u64,
+    sample: Vec<Vec<u8>>,
+}
+
+fn count(cache: &mut Cache, pattern: &Pattern, printer: &mut Printer) -> Result<Found> {
+    let mut progress = printer.progress("counting");
+    let mut found = Found { count: 0, sample: Vec::new() };
+    let mut seen = super::ls::Seen::default();
+    let mut cursor = Some(Cursor::Start);
+    while let Some(at) = cursor {
+        let page = cache.scan(pattern, None, at).context("cannot scan")?;
+        for (key, stored) in page.keys {
+            if seen.is_new(&stored) {
+                found.count += 1;
+                if found.sample.len() < SAMPLE {
+                    found.sample.push(key);
+                }
+            }
+        }
+        progress.set(found.count);
+        cursor = page.next;
+    }
+    drop(progress);
+    Ok(found)
+}
+
+fn report(found: &Found, what: &str, printer: &mut Printer) -> Result<()> {
+    if printer.format() == Format::Jsonl {
+        let sample: Vec<String> = found.sample.iter().map(|key| String::from_utf8_lossy(key).into_owned()).collect();
+        printer.record(&Record::new().with("matching", found.count).with("sample", sample))?;
+        return Ok(());
+    }
+    printer.line(&format!("{} keys {}", found.count, escape::message(what)))?;
+    for key in &found.sample {
+        printer.line(&format!("  {}", escape::line(key)))?;
+    }
+    if found.count > found.sample.len() as u64 {
+        printer.line("  …")?;
+    }
+    Ok(())
+}
+
+/// Page by page: what is deleted is what matched when its page was read.
+fn delete_matching(cache: &mut Cache, pattern: &Pattern, printer: &mut Printer) -> Result<Exit> {
+    let mut progress = printer.progress("deleting");
+    let mut count = 0_u64;
+    let mut cursor = Some(Cursor::Start);
+    while let Some(at) = cursor {
+        let (deleted, next) = delete_page(cache, pattern, at, printer)
+            .map_err(|error| if count > 0 { error.context(partly(count)) } else { error })
+            .context("cannot delete")?;
+        count += deleted;
+        progress.set(count);
+        cursor = next;
+    }
+    drop(progress);
+    printer.note(&format!("deleted {count} keys"));
+    Ok(if count == 0 { Exit::No } else { Exit::Yes })
+}
+
+fn partly(count: u64) -> Stop {
+    Stop { exit: Exit::Partial, message: format!("{count} keys were deleted before this; the same command goes on") }
+}
+
+fn delete_page(
+    cache: &mut Cache,
+    pattern: &Pattern,
+    at: Cursor,
+    printer: &mut Printer,
+) -> Result<(u64, Option<Cursor>)> {
+    let page = cache.scan(pattern, None, at)?;
+    let keys: Vec<Vec<u8>> = page.keys.into_iter().map(|(key, _)| key).collect();
+    if keys.is_empty() {
+        return Ok((0, page.next));
+    }
+    let deleted = cache.delete(&keys)?;
+    if printer.format() == Format::Jsonl {
+        for (key, _) in keys.iter().zip(&deleted).filter(|(_, deleted)| **deleted) {
+            printer.record(&Record::new().with_bytes("key", key).with("deleted", true))?;
+        }
+    }
+    Ok((deleted.iter().filter(|deleted| **deleted).count() as u64, page.next))
+}

@@ -1,0 +1,34 @@
+//! `exists`: whether keys are there.
+
+use std::ffi::OsString;
+
+use anyhow::{Context as _, Result};
+
+use super::{Global, arguments, target};
+use crate::exit::Exit;
+use crate::render::{Format, Printer, Record, escape};
+
+/// Say whether keys exist
+///
+/// The status is 0 when all of them do, else 1. Does not count as an access.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Keys, taken literally
+    #[arg(required = true, value_name = "KEY", value_parser = arguments::key())]
+    keys: Vec<OsString>,
+}
+
+pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> {
+    let keys = arguments::keys(&args.keys);
+    let mut cache = target::open(global, printer)?;
+    let facts = cache.facts(&keys).context("cannot look")?;
+    for (key, facts) in keys.iter().zip(&facts) {
+        let word = if facts.is_some() { "yes" } else { "no" };
+        match printer.format() {
+            Format::Jsonl => printer.record(&Record::new().with_bytes("key", key).with("exists", facts.is_some()))?,
+            _ if keys.len() == 1 => printer.line(word)?,
+            _ => printer.line(&format!("{word:<3} {}", escape::line(key)))?,
+        }
+    }
+    Ok(if facts.iter().all(Option::is_some) { Exit::Yes } else { Exit::No })
+}

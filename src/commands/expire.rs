@@ -1,0 +1,38 @@
+//! `expire`: give keys another ttl.
+
+use std::ffi::OsString;
+
+use anyhow::{Context as _, Result};
+
+use super::arguments::{self, When};
+use super::{Global, target};
+use crate::exit::Exit;
+use crate::render::{Format, Printer, Record, escape};
+
+/// Give keys another ttl
+///
+/// `--ttl never` makes them stay. A key that is not there makes the status 1.
+#[derive(Debug, clap::Args)]
+#[command(group(clap::ArgGroup::new("when").args(["ttl", "at"]).required(true)))]
+pub struct Args {
+    /// Keys, taken literally
+    #[arg(required = true, value_name = "KEY", value_parser = arguments::key())]
+    keys: Vec<OsString>,
+    #[command(flatten)]
+    when: When,
+}
+
+pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> {
+    let keys = arguments::keys(&args.keys);
+    let expiry = args.when.ttl.or(args.when.at).expect("the parser asks for one of them");
+    let mut cache = target::open(global, printer)?;
+    let there = cache.expire(&keys, expiry).context("cannot expire")?;
+    for (key, there) in keys.iter().zip(&there) {
+        if printer.format() == Format::Jsonl {
+            printer.record(&Record::new().with_bytes("key", key).with("hit", *there))?;
+        } else if !there {
+            printer.note(&format!("no entry `{}`", escape::line(key)));
+        }
+    }
+    Ok(if there.iter().all(|there| *there) { Exit::Yes } else { Exit::No })
+}

@@ -1,0 +1,129 @@
+//! `get`: the values of keys.
+
+use std::ffi::OsString;
+
+use anyhow::{Context as _, Result};
+
+use super::{Global, arguments, target};
+use crate::cache::{Chain, Reading, Unread};
+use crate::entry::{Entry, Stored};
+use crate::exit::{Exit, Stop};
+use crate::render::text::Notation;
+use crate::render::{Format, Printer, Record, escape};
+
+/// Print the values of keys
+///
+/// Many keys are one round trip. A miss prints nothing on stdout and ends with status 1. Reading
+/// never writes, and nothing found in a value is ever run.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Keys, taken literally
+    #[arg(required = true, value_name = "KEY", value_parser = arguments::key())]
+    keys: Vec<OsString>,
+}
+
+pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> {
+    let keys = arguments::keys(&args.keys);
+    if printer.format() == Format::Raw {
+        refuse_raw(printer, keys.len())?;
+    }
+    let mut cache = target::open(global, printer)?;
+    let entries = cache.entries(&keys).context("cannot get")?;
+    let mut exit = Exit::Yes;
+    for (key, entry) in keys.iter().zip(entries) {
+        let stored_key = cache.stored_key(key);
+        let one = match entry {
+            None => miss(key, &stored_key.key, keys.len(), printer)?,
+            Some(entry) if printer.format() == Format::Raw => raw(entry, printer)?,
+            Some(entry) => {
+                let Entry { stored, ttl, tag } = entry;
+                let reading = cache.reader().read(stored);
+                let record =
+                    Record::new().with_bytes("key", key).with_bytes("stored_key", &stored_key.key).with("hit", true);
+                let record = record.with_ttl("ttl_ms", ttl).with("tag", tag);
+                hit(key, reading, record, keys.len(), printer)?
+            }
+        };
+        exit = exit.max(one);
+    }
+    Ok(exit)
+}
+
+/// Exact bytes on a terminal would be taken for orders to it, and those of two values for one.
+fn refuse_raw(printer: &Printer, keys: usize) -> Result<()> {
+    if printer.is_terminal() {
+        return Err(Stop::usage(
+            "-o raw writes exact bytes, which a terminal would obey: redirect stdout, or choose another -o",
+        )
+        .into());
+    }
+    if keys > 1 {
+        return Err(Stop::usage("-o raw takes one key: nothing would say where one value ends").into());
+    }
+    Ok(())
+}
+
+fn miss(key: &[u8], stored_key: &[u8], keys: usize, printer: &mut Printer) -> Result<Exit> {
+    if printer.format() == Format::Jsonl {
+        printer
+            .record(&Record::new().with_bytes("key", key).with_bytes("stored_key", stored_key).with("hit", false))?;
+    } else if keys > 1 {
+        printer.note(&format!("no entry `{}`", escape::line(key)));
+    }
+    Ok(Exit::No)
+}
+
+fn raw(entry: Entry, printer: &mut Printer) -> Result<Exit> {
+    match entry.stored {
+        Stored::Bytes(bytes) | Stored::Pickle(bytes) => printer.raw(&bytes)?,
+        Stored::Text(text) => printer.raw(text.as_bytes())?,
+        Stored::Integer(number) => printer.raw(number.to_string().as_bytes())?,
+        Stored::Float(number) => printer.raw(number.to_string().as_bytes())?,
+        Stored::Members(members) => {
+            return Err(Stop::usage(format!("a {} is no one value: -o jsonl shows its members", members.kind())).into());
+        }
+    }
+    Ok(Exit::Yes)
+}
+
+/// One value that was found. What cannot be decoded does not stop the others.
+fn hit(
+    key: &[u8],
+    reading: Result<Reading, Unread>,
+    record: Record,
+    keys: usize,
+    printer: &mut Printer,
+) -> Result<Exit> {
+    let printed = match reading {
+        Ok(Reading { value, chain }) if printer.format() == Format::Jsonl => {
+            let typed = printer.typed(&value)?;
+            printer.record(&record.with("serializer", chain.url).with_json("value", typed))?;
+            return Ok(Exit::Yes);
+        }
+        Ok(Reading { value, chain }) => {
+            if keys > 1 && printer.format() == Format::Text {
+                printer.line(&format!("==> {} <==", escape::line(key)))?;
+            }
+            printer.value(&value, notation(&chain)).map_err(anyhow::Error::from)
+        }
+        Err(error) => {
+            if printer.format() == Format::Jsonl {
+                printer.record(&record.with("error", error.to_string()))?;
+            }
+            Err(error.into())
+        }
+    };
+    match printed {
+        Ok(()) => Ok(Exit::Yes),
+        Err(error) if Exit::of(&error) == Exit::Data && keys > 1 => {
+            printer.error(&format!("cannot show `{}`: {error}", escape::line(key)));
+            Ok(Exit::Data)
+        }
+        Err(error) => Err(error.context(format!("cannot show `{}`", escape::line(key)))),
+    }
+}
+
+/// The notation of the data: Python's for pickles, JSON for the rest.
+pub fn notation(chain: &Chain) -> Notation {
+    if chain.url.contains("pickle") { Notation::Python } else { Notation::Json }
+}

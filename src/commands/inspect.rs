@@ -1,0 +1,188 @@
+//! `inspect`: why an entry decodes as it does.
+
+use std::ffi::OsString;
+
+use anyhow::{Context as _, Result};
+
+use super::{Global, arguments, ls, target};
+use crate::cache::{Chain, Reading, Unread};
+use crate::codec;
+use crate::entry::Facts;
+use crate::exit::Exit;
+use crate::render::{self, Format, Printer, Record, escape};
+use crate::value::{Node, Value};
+
+/// Show why an entry decodes as it does
+///
+/// Stored key, type, size, ttl; each layer with its size and ratio and what was odd; how the chain
+/// was found and what else it might have been; the classes that a pickle names.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Key, taken literally
+    #[arg(value_name = "KEY", value_parser = arguments::key())]
+    key: OsString,
+}
+
+pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> {
+    let key = arguments::keys(std::slice::from_ref(&args.key));
+    let mut cache = target::open(global, printer)?;
+    let tried = || format!("cannot inspect `{}`", escape::line(&key[0]));
+    let facts = cache.facts(&key).with_context(tried)?.remove(0);
+    let entry = cache.entries(&key).with_context(tried)?.remove(0);
+    let (Some(facts), Some(entry)) = (facts, entry) else {
+        printer.note(&format!("no entry `{}` on {}", escape::line(&key[0]), cache.label()));
+        return Ok(Exit::No);
+    };
+    let stored_key = cache.stored_key(&key[0]).key;
+    let report = Report { key: &key[0], stored_key: &stored_key, backend: cache.label().to_owned(), facts };
+    let reading = cache.reader().read(entry.stored);
+    if matches!(printer.format(), Format::Jsonl | Format::Json) {
+        printer.record(&report.record(&reading))?;
+    } else {
+        printer.table(&[], &report.rows(&reading))?;
+    }
+    match reading {
+        Ok(_) => Ok(Exit::Yes),
+        Err(error) => Err(anyhow::Error::from(error).context(tried())),
+    }
+}
+
+struct Report<'a> {
+    key: &'a [u8],
+    stored_key: &'a [u8],
+    backend: String,
+    facts: Facts,
+}
+
+impl Report<'_> {
+    fn rows(&self, reading: &Result<Reading, Unread>) -> Vec<Vec<String>> {
+        let facts = &self.facts;
+        let mut rows = vec![
+            row("key", escape::line(self.key)),
+            row("stored key", escape::line(self.stored_key)),
+            row("backend", self.backend.clone()),
+            row("type", facts.kind.clone()),
+            row("size", ls::size(facts)),
+            row("ttl", render::ttl(facts.ttl)),
+        ];
+        rows.extend(facts.tag.as_ref().map(|tag| row("tag", escape::line(tag.as_bytes()))));
+        match reading {
+            Err(error) => rows.push(row("error", error.to_string())),
+            Ok(Reading { value, chain }) => {
+                rows.push(row("serializer", chain.url.clone()));
+                rows.extend(detection_rows(chain));
+                rows.extend(chain.stages.iter().flat_map(stage_rows));
+                rows.push(row("value", summary(value)));
+                rows.extend(
+                    classes(value)
+                        .into_iter()
+                        .enumerate()
+                        .map(|(index, class)| row(if index == 0 { "names" } else { "" }, class)),
+                );
+            }
+        }
+        rows
+    }
+
+    fn record(&self, reading: &Result<Reading, Unread>) -> Record {
+        let facts = &self.facts;
+        let record = Record::new()
+            .with_bytes("key", self.key)
+            .with_bytes("stored_key", self.stored_key)
+            .with("backend", self.backend.clone())
+            .with("type", facts.kind.clone())
+            .with(facts.unit(), facts.size)
+            .with_ttl("ttl_ms", facts.ttl)
+            .with("tag", facts.tag.clone());
+        let Reading { value, chain } = match reading {
+            Ok(reading) => reading,
+            Err(error) => return record.with("error", error.to_string()),
+        };
+        let mut record = record.with("serializer", chain.url.clone());
+        if let Some(certainty) = chain.certainty {
+            record = record
+                .with("certainty", certainty.to_string())
+                .with("rivals", chain.rivals.clone())
+                .with("why", chain.why.clone());
+        }
+        let stages: Vec<serde_json::Value> = chain.stages.iter().map(stage_json).collect();
+        record.with("layers", stages).with("value", summary(value)).with("names", classes(value))
+    }
+}
+
+fn row(name: &str, text: String) -> Vec<String> {
+    vec![name.to_owned(), text]
+}
+
+fn detection_rows(chain: &Chain) -> Vec<Vec<String>> {
+    let Some(certainty) = chain.certainty else { return Vec::new() };
+    let mut rows = vec![row("detected", format!("{certainty}: {}", chain.why))];
+    if !chain.rivals.is_empty() {
+        rows.push(row("or it is", chain.rivals.join(", ")));
+    }
+    rows
+}
+
+#[expect(clippy::cast_precision_loss, reason = "two digits are shown")]
+fn stage_rows(stage: &codec::Stage) -> Vec<Vec<String>> {
+    let input = render::bytes(stage.input as u64);
+    let size = match stage.output {
+        Some(output) if stage.input > 0 => {
+            let ratio = output as f64 / stage.input as f64;
+            format!("{input} -> {} (x{ratio:.2})", render::bytes(output as u64))
+        }
+        _ => input,
+    };
+    let first = row("layer", format!("{:<8} {size}", stage.layer));
+    std::iter::once(first).chain(stage.notes.iter().map(|note| row("", note.clone()))).collect()
+}
+
+fn stage_json(stage: &codec::Stage) -> serde_json::Value {
+    let codec::Stage { layer, input, output, notes } = stage;
+    serde_json::json!({"layer": layer, "input": input, "output": output, "notes": notes})
+}
+
+/// What a value is, in a few words.
+fn summary(value: &Value) -> String {
+    let count = |id, what: &str| format!("{what} of {}", value.members(id).len());
+    match value.root() {
+        Node::None => "None".into(),
+        Node::Bool(_) => "bool".into(),
+        Node::Int(_) | Node::Big(_) => "int".into(),
+        Node::Float(_) => "float".into(),
+        Node::Str(span) => format!("str of {} bytes", span.len),
+        Node::Bytes(span) => format!("bytes of {}", span.len),
+        Node::ByteArray(span) => format!("bytearray of {}", span.len),
+        Node::List(id) => count(id, "list"),
+        Node::Tuple(id) => count(id, "tuple"),
+        Node::Set(id) => count(id, "set"),
+        Node::FrozenSet(id) => count(id, "frozenset"),
+        Node::Dict(id) => format!("dict of {}", value.members(id).len() / 2),
+        Node::Global(id) => format!("the name {}", name(value.global(id))),
+        Node::Object(id) => match value.object(id).callable {
+            Node::Global(global) => format!("object by {}", name(value.global(global))),
+            _ => "object".into(),
+        },
+        Node::Persistent(_) => "persistent id".into(),
+        Node::Extension(code) => format!("extension code {code}"),
+        Node::Buffer(_) | Node::ReadOnlyBuffer(_) => "out-of-band buffer".into(),
+        Node::Ext(code, span) => format!("msgpack extension {code} of {} bytes", span.len),
+        Node::Timestamp(..) => "msgpack timestamp".into(),
+    }
+}
+
+fn name((module, name): (&[u8], &[u8])) -> String {
+    format!("{}.{}", String::from_utf8_lossy(module), String::from_utf8_lossy(name))
+}
+
+/// The names that a pickle would have looked up, in order of first use.
+fn classes(value: &Value) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for global in value.globals() {
+        let name = name(global);
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}

@@ -1,0 +1,133 @@
+//! `ls`: list keys.
+
+use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
+
+use anyhow::{Context as _, Result};
+
+use super::{Global, target};
+use crate::backend::Cursor;
+use crate::cache::Cache;
+use crate::entry::{Facts, StoredKey};
+use crate::exit::Exit;
+use crate::pattern::Pattern;
+use crate::render::{self, Format, Printer, Record, escape};
+
+/// List keys
+///
+/// The keys of the layout, without its prefix, one a line; in no order. Walks the keyspace in pages
+/// and never blocks the server. The status is 1 when there are none.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Only keys that match a glob: * ? [a-z] and \ before a literal character
+    #[arg(long, value_name = "GLOB")]
+    r#match: Option<String>,
+    /// Only entries of this type: string, hash, list, set, zset, stream; on disk bytes, pickle, text, int, float
+    #[arg(long, value_name = "TYPE")]
+    r#type: Option<String>,
+    /// Stop after so many
+    #[arg(long, value_name = "N")]
+    limit: Option<u64>,
+    /// With type, size and ttl
+    #[arg(short, long)]
+    long: bool,
+    /// End each key with NUL instead of a line end
+    #[arg(short = '0', long, conflicts_with = "long")]
+    null: bool,
+    /// How keys are named
+    #[arg(long, id = "layout", value_name = "URL", env = "CACHECTL_LAYOUT", default_value = "plain:", hide = true)]
+    _layout: String,
+}
+
+/// Rows of a table that are laid out together.
+const TABLE: usize = 1000;
+
+pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> {
+    let pattern = args.r#match.as_ref().map_or_else(Pattern::all, |glob| Pattern::new(glob.as_bytes()));
+    let mut cache = target::open(global, printer)?;
+    let most = args.limit.unwrap_or(u64::MAX);
+    let mut seen = Seen::default();
+    let (mut count, mut rows) = (0, Vec::new());
+    let mut cursor = Some(Cursor::Start);
+    while let Some(at) = cursor.filter(|_| count < most) {
+        let page = cache.scan(&pattern, args.r#type.as_deref(), at);
+        let page = page.context("cannot list")?;
+        cursor = page.next;
+        let new = page.keys.into_iter().filter(|(_, stored)| seen.is_new(stored));
+        let left = usize::try_from(most - count).unwrap_or(usize::MAX);
+        let keys: Vec<(Vec<u8>, StoredKey)> = new.take(left).collect();
+        count += keys.len() as u64;
+        if args.long || printer.format() == Format::Jsonl {
+            describe(&mut cache, keys, args, printer, &mut rows)?;
+        } else {
+            let end = if args.null { b'\0' } else { b'\n' };
+            keys.iter().try_for_each(|(key, _)| printer.key(key, end))?;
+        }
+        if rows.len() >= TABLE {
+            table(&mut rows, printer)?;
+        }
+    }
+    table(&mut rows, printer)?;
+    Ok(if count == 0 { Exit::No } else { Exit::Yes })
+}
+
+/// Type, size and ttl of a page of keys. One that is gone by now is left out.
+fn describe(
+    cache: &mut Cache,
+    keys: Vec<(Vec<u8>, StoredKey)>,
+    args: &Args,
+    printer: &mut Printer,
+    rows: &mut Vec<Vec<String>>,
+) -> Result<()> {
+    let (keys, stored): (Vec<Vec<u8>>, Vec<StoredKey>) = keys.into_iter().unzip();
+    if !args.long {
+        for (key, stored) in keys.iter().zip(&stored) {
+            printer.record(&Record::new().with_bytes("key", key).with_bytes("stored_key", &stored.key))?;
+        }
+        return Ok(());
+    }
+    let all = cache.facts(&keys).context("cannot look")?;
+    for ((key, stored), facts) in keys.iter().zip(&stored).zip(all) {
+        let Some(facts) = facts else { continue };
+        if printer.format() == Format::Jsonl {
+            let record = Record::new().with_bytes("key", key).with_bytes("stored_key", &stored.key);
+            let record = record.with("type", facts.kind.clone()).with(facts.unit(), facts.size);
+            printer.record(&record.with_ttl("ttl_ms", facts.ttl).with("tag", facts.tag))?;
+        } else {
+            rows.push(vec![facts.kind.clone(), size(&facts), render::ttl(facts.ttl), escape::line(key)]);
+        }
+    }
+    Ok(())
+}
+
+/// A size as people write it: bytes, or members.
+pub fn size(facts: &Facts) -> String {
+    match facts.unit() {
+        "members" => format!("{} members", facts.size),
+        _ => render::bytes(facts.size),
+    }
+}
+
+fn table(rows: &mut Vec<Vec<String>>, printer: &mut Printer) -> Result<()> {
+    if !rows.is_empty() {
+        printer.table(&["type", "size", "ttl", "key"], rows)?;
+        rows.clear();
+    }
+    Ok(())
+}
+
+/// The keys that were seen: a scan may give one twice. 16 bytes a key; that two of a thousand
+/// million keys are taken for one has a chance of 1 in 10^20.
+#[derive(Default)]
+pub struct Seen {
+    states: [RandomState; 2],
+    hashes: HashSet<u128>,
+}
+
+impl Seen {
+    /// Whether `key` was not seen before.
+    pub fn is_new(&mut self, key: &StoredKey) -> bool {
+        let [high, low] = [0, 1].map(|half| u128::from(self.states[half].hash_one(key)));
+        self.hashes.insert(high << 64 | low)
+    }
+}

@@ -1,0 +1,74 @@
+//! The subcommands, a file each: its help, its arguments, its `run`.
+//!
+//! A command decides and reports; what a read or a write is, `Cache` knows, and how things look,
+//! `render`.
+
+pub mod arguments;
+mod decode;
+mod del;
+mod encode;
+mod exists;
+mod expire;
+mod get;
+mod inspect;
+mod key;
+mod ls;
+mod set;
+mod target;
+mod ttl;
+
+use anyhow::Result;
+use clap::Subcommand;
+
+pub use self::target::Global;
+use crate::exit::Exit;
+use crate::render::Printer;
+
+/// What to do
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Print the values of keys
+    Get(get::Args),
+    /// Store a value
+    Set(set::Args),
+    /// Delete keys
+    Del(del::Args),
+    /// Say whether keys exist
+    Exists(exists::Args),
+    /// Print how long keys will stay
+    Ttl(ttl::Args),
+    /// Give keys another ttl
+    Expire(expire::Args),
+    /// List keys
+    Ls(ls::Args),
+    /// Show why an entry decodes as it does
+    Inspect(inspect::Args),
+    /// Print the stored key for a key
+    Key(key::Args),
+    /// Decode bytes, without a backend
+    Decode(decode::Args),
+    /// Encode a value, without a backend
+    Encode(encode::Args),
+}
+
+impl Command {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// Whatever stopped it; [`Exit::of`] says with which status.
+    pub fn run(self, global: &Global, printer: &mut Printer) -> Result<Exit> {
+        match self {
+            Command::Get(args) => get::run(&args, global, printer),
+            Command::Set(args) => set::run(&args, global, printer),
+            Command::Del(args) => del::run(&args, global, printer),
+            Command::Exists(args) => exists::run(&args, global, printer),
+            Command::Ttl(args) => ttl::run(&args, global, printer),
+            Command::Expire(args) => expire::run(&args, global, printer),
+            Command::Ls(args) => ls::run(&args, global, printer),
+            Command::Inspect(args) => inspect::run(&args, global, printer),
+            Command::Key(args) => key::run(&args, global, printer),
+            Command::Decode(args) => decode::run(&args, global, printer),
+            Command::Encode(args) => encode::run(&args, global, printer),
+        }
+    }
+}

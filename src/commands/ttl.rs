@@ -1,0 +1,38 @@
+//! `ttl`: how long keys will stay.
+
+use std::ffi::OsString;
+
+use anyhow::{Context as _, Result};
+
+use super::{Global, arguments, target};
+use crate::exit::Exit;
+use crate::render::{self, Format, Printer, Record, escape};
+
+/// Print how long keys will stay
+///
+/// `never` where an entry has no expiry; -o jsonl gives milliseconds. A miss makes the status 1.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Keys, taken literally
+    #[arg(required = true, value_name = "KEY", value_parser = arguments::key())]
+    keys: Vec<OsString>,
+}
+
+pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> {
+    let keys = arguments::keys(&args.keys);
+    let mut cache = target::open(global, printer)?;
+    let all = cache.facts(&keys).context("cannot look")?;
+    for (key, facts) in keys.iter().zip(&all) {
+        let record = Record::new().with_bytes("key", key).with("hit", facts.is_some());
+        match facts {
+            Some(facts) if printer.format() == Format::Jsonl => {
+                printer.record(&record.with_ttl("ttl_ms", facts.ttl))?
+            }
+            None if printer.format() == Format::Jsonl => printer.record(&record)?,
+            Some(facts) if keys.len() == 1 => printer.line(&render::ttl(facts.ttl))?,
+            Some(facts) => printer.line(&format!("{}\t{}", render::ttl(facts.ttl), escape::line(key)))?,
+            None => printer.note(&format!("no entry `{}`", escape::line(key))),
+        }
+    }
+    Ok(if all.iter().all(Option::is_some) { Exit::Yes } else { Exit::No })
+}

@@ -1,0 +1,360 @@
+//! The only writer to stdout and stderr: results to the one, everything else to the other.
+//!
+//! A command hands over values, records and sentences; how they look, whether colours are wanted
+//! and what must be escaped is decided here.
+
+pub mod escape;
+mod record;
+pub mod text;
+
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+use comfy_table::presets;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+pub use self::record::Record;
+use crate::entry::Ttl;
+use crate::limits::Limits;
+use crate::value::json::{self, Escape};
+use crate::value::print::PrintError;
+use crate::value::{Value, plain, python, typed_json};
+
+/// How results look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// For people: pretty, coloured on a terminal, in the notation of the data.
+    #[default]
+    Text,
+    /// Typed JSON, lossless.
+    Json,
+    /// Ordinary JSON, for jq; what was flattened is said on stderr.
+    Plain,
+    /// One line, as Python's repr.
+    Python,
+    /// One JSON record a line: key, hit, value, `ttl_ms` …
+    Jsonl,
+    /// The exact bytes.
+    Raw,
+}
+
+/// Whether colours are wanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Colour {
+    /// On a terminal, unless `NO_COLOR` is set.
+    #[default]
+    Auto,
+    /// In any case.
+    Always,
+    /// In no case.
+    Never,
+}
+
+/// Writes results and remarks.
+pub struct Printer {
+    format: Format,
+    colour: bool,
+    quiet: bool,
+    limits: Limits,
+    terminal: bool,
+    out: BufWriter<io::Stdout>,
+}
+
+impl Printer {
+    /// A printer to this process's stdout and stderr.
+    #[must_use]
+    pub fn new(format: Format, colour: Colour, quiet: bool, limits: Limits) -> Printer {
+        let terminal = io::stdout().is_terminal();
+        let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+            || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        let colour = match colour {
+            Colour::Auto => terminal && !unwanted,
+            Colour::Always => true,
+            Colour::Never => false,
+        };
+        Printer { format, colour, quiet, limits, terminal, out: BufWriter::with_capacity(1 << 16, io::stdout()) }
+    }
+
+    /// The format that was asked for.
+    #[must_use]
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// Whether stdout is a terminal.
+    #[must_use]
+    pub fn is_terminal(&self) -> bool {
+        self.terminal
+    }
+
+    /// A value on stdout, in the format that was asked for, and a line end. `notation` is that of
+    /// the data.
+    ///
+    /// # Errors
+    /// When the format cannot express the value, or it would be too long.
+    pub fn value(&mut self, value: &Value, notation: text::Notation) -> Result<(), PrintError> {
+        match self.format {
+            Format::Text => {
+                let style = text::Style { notation, colour: self.colour, width: self.width(), terminal: self.terminal };
+                text::write(value, &style, &self.limits, &mut self.out)?;
+            }
+            Format::Python => python::write(value, &self.limits, &mut self.out)?,
+            Format::Json | Format::Jsonl | Format::Raw => {
+                let typed = typed_json::lower(value, &self.limits)?;
+                json::write(&typed, self.escape(), &self.limits, &mut self.out)?;
+            }
+            Format::Plain => {
+                let (plain, notes) = plain::lower(value, &self.limits)?;
+                json::write(&plain, self.escape(), &self.limits, &mut self.out)?;
+                for note in notes {
+                    self.note(&note);
+                }
+            }
+        }
+        self.out.write_all(b"\n")?;
+        Ok(())
+    }
+
+    /// A value as typed JSON, for a record.
+    ///
+    /// # Errors
+    /// When it would be too long.
+    pub fn typed(&self, value: &Value) -> Result<Vec<u8>, PrintError> {
+        let mut out = Vec::new();
+        json::write(&typed_json::lower(value, &self.limits)?, self.escape(), &self.limits, &mut out)?;
+        Ok(out)
+    }
+
+    /// Exact bytes on stdout.
+    ///
+    /// # Errors
+    /// When the output fails.
+    pub fn raw(&mut self, bytes: &[u8]) -> Result<(), PrintError> {
+        Ok(self.out.write_all(bytes)?)
+    }
+
+    /// A record on stdout, on a line of its own.
+    ///
+    /// # Errors
+    /// When the output fails.
+    pub fn record(&mut self, record: &Record) -> Result<(), PrintError> {
+        record.write(self.escape(), &mut self.out)?;
+        Ok(self.out.write_all(b"\n")?)
+    }
+
+    /// A line of text on stdout; what came from a cache in it has been through [`escape`].
+    ///
+    /// # Errors
+    /// When the output fails.
+    pub fn line(&mut self, text: &str) -> Result<(), PrintError> {
+        Ok(writeln!(self.out, "{text}")?)
+    }
+
+    /// A key on stdout: escaped on a terminal, its exact bytes in a pipe.
+    ///
+    /// # Errors
+    /// When the output fails.
+    pub fn key(&mut self, key: &[u8], end: u8) -> Result<(), PrintError> {
+        if self.terminal {
+            self.out.write_all(escape::line(key).as_bytes())?;
+        } else {
+            self.out.write_all(key)?;
+        }
+        Ok(self.out.write_all(&[end])?)
+    }
+
+    /// A table on stdout. Every cell is escaped here.
+    ///
+    /// # Errors
+    /// When the output fails.
+    pub fn table(&mut self, header: &[&str], rows: &[Vec<String>]) -> Result<(), PrintError> {
+        let mut table = comfy_table::Table::new();
+        table.load_style(presets::NOTHING);
+        if !header.is_empty() {
+            table.set_header(header.to_vec());
+        }
+        for row in rows {
+            table.add_row(row.iter().map(|cell| escape::message(cell)).collect::<Vec<_>>());
+        }
+        let text = table.to_string();
+        for line in text.lines() {
+            writeln!(self.out, "{}", line.trim_end())?;
+        }
+        Ok(())
+    }
+
+    /// A remark on stderr, unless `--quiet`.
+    pub fn note(&mut self, text: &str) {
+        if !self.quiet {
+            self.say("", text);
+        }
+    }
+
+    /// A warning on stderr, in any case.
+    pub fn warn(&mut self, text: &str) {
+        self.say("warning: ", text);
+    }
+
+    /// An error on stderr, in any case.
+    pub fn error(&mut self, text: &str) {
+        self.say("cachectl: ", text);
+    }
+
+    fn say(&mut self, prefix: &str, text: &str) {
+        // What was printed before comes before; a reader that went away is noticed at the next write.
+        let _ = self.out.flush();
+        let _ = writeln!(io::stderr(), "{prefix}{}", escape::message(text));
+    }
+
+    /// Asks on the terminal; `None` where there is nobody to ask.
+    #[must_use]
+    pub fn confirm(&mut self, question: &str) -> Option<bool> {
+        if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+            return None;
+        }
+        let _ = self.out.flush();
+        let _ = write!(io::stderr(), "{} [y/N] ", escape::message(question));
+        let mut answer = String::new();
+        io::stdin().read_line(&mut answer).ok()?;
+        Some(matches!(answer.trim(), "y" | "Y" | "yes"))
+    }
+
+    /// Progress over an unknown number of steps, on stderr: see [`Progress`].
+    #[must_use]
+    pub fn progress(&self, what: &'static str) -> Progress {
+        Progress { what, quiet: self.quiet, started: Instant::now(), bar: None }
+    }
+
+    /// Hands everything to the operating system.
+    ///
+    /// # Errors
+    /// When the output fails.
+    pub fn flush(&mut self) -> Result<(), PrintError> {
+        Ok(self.out.flush()?)
+    }
+
+    fn escape(&self) -> Escape {
+        if self.terminal { Escape::Terminal } else { Escape::Utf8 }
+    }
+
+    fn width(&self) -> usize {
+        match terminal_size::terminal_size() {
+            Some((columns, _)) if self.terminal => usize::from(columns.0),
+            _ => 80,
+        }
+    }
+}
+
+/// How far long work is: shown when stderr is a terminal and the work is long enough to wonder.
+pub struct Progress {
+    what: &'static str,
+    quiet: bool,
+    started: Instant,
+    bar: Option<ProgressBar>,
+}
+
+/// Work that is done by then needs no progress shown.
+const PATIENCE: Duration = Duration::from_millis(700);
+
+impl Progress {
+    /// So many steps are done.
+    pub fn set(&mut self, steps: u64) {
+        if self.bar.is_none() && !self.quiet && self.started.elapsed() > PATIENCE {
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+            bar.set_style(ProgressStyle::with_template(TEMPLATE).expect("the template is checked by a test"));
+            self.bar = Some(bar.with_message(self.what).with_elapsed(self.started.elapsed()));
+        }
+        if let Some(bar) = &self.bar {
+            bar.set_position(steps);
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+const TEMPLATE: &str = "{msg}: {human_pos} ({per_sec})";
+
+/// Says on stderr what is wrong with the command line, before there is a printer.
+pub fn usage_error(text: &str) {
+    let _ = io::stderr().write_all(escape::message(text).as_bytes());
+}
+
+/// Makes a panic end the process with `status` and a sentence to report it by. Nothing from a cache
+/// is in it: what a panic says may hold anything, so it is escaped.
+pub fn report_panics(status: i32) {
+    std::panic::set_hook(Box::new(move |panic| {
+        let text = escape::message(&panic.to_string());
+        let _ = writeln!(io::stderr(), "cachectl: this is a bug, please report it: {text}");
+        std::process::exit(status);
+    }));
+}
+
+/// A ttl as people write it: `1h 2m 3s`, `never`, `unknown`.
+#[must_use]
+pub fn ttl(ttl: Ttl) -> String {
+    let Ttl::Left(ms) = ttl else {
+        return if ttl == Ttl::Never { "never".into() } else { "unknown".into() };
+    };
+    if ms < 10_000 {
+        return if ms % 1000 == 0 { format!("{}s", ms / 1000) } else { format!("{}ms", ms) };
+    }
+    let seconds = ms.div_ceil(1000);
+    let parts = [(86_400, "d"), (3600, "h"), (60, "m"), (1, "s")];
+    let mut left = seconds;
+    let mut words = Vec::new();
+    for (size, unit) in parts {
+        if left >= size {
+            words.push(format!("{}{unit}", left / size));
+            left %= size;
+        }
+    }
+    words.join(" ")
+}
+
+/// A number of bytes as people write it: `512 B`, `1.5 KiB`.
+#[must_use]
+#[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
+pub fn bytes(count: u64) -> String {
+    let units = ["KiB", "MiB", "GiB", "TiB"];
+    let mut size = count as f64 / 1024.0;
+    if count < 1024 {
+        return format!("{count} B");
+    }
+    for unit in units {
+        if size < 1024.0 || unit == "TiB" {
+            return format!("{size:.1} {unit}");
+        }
+        size /= 1024.0;
+    }
+    unreachable!("the last unit takes any size")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ttls_and_sizes_are_readable() {
+        for (ms, shown) in
+            [(0, "0s"), (1, "1ms"), (1500, "1500ms"), (9000, "9s"), (3_599_001, "1h"), (90_061_000, "1d 1h 1m 1s")]
+        {
+            assert_eq!(ttl(Ttl::Left(ms)), shown, "{ms}");
+        }
+        for (count, shown) in
+            [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (5 << 30, "5.0 GiB"), (u64::MAX, "16777216.0 TiB")]
+        {
+            assert_eq!(bytes(count), shown, "{count}");
+        }
+    }
+
+    #[test]
+    fn the_progress_template_is_well_formed() {
+        ProgressStyle::with_template(TEMPLATE).unwrap();
+    }
+}
