@@ -14,6 +14,7 @@ mod pickle;
 mod print;
 mod pty;
 mod python;
+mod readme;
 mod redis;
 mod server;
 mod servers;

@@ -1,0 +1,68 @@
+//! The README says what the tables in the code say: the lists in it are the ones that go stale first.
+
+use std::fs;
+use std::path::Path;
+
+use cachectl::backend::BACKENDS;
+use cachectl::codec::LAYERS;
+use cachectl::limits::{LIMITS, Limits};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The part of the README under `heading`, up to the next one of its level.
+fn section(heading: &str) -> String {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let start = readme.find(&format!("\n## {heading}\n")).unwrap_or_else(|| panic!("no section {heading}"));
+    let rest = &readme[start + 4..];
+    rest[..rest.find("\n## ").unwrap_or(rest.len())].to_owned()
+}
+
+/// The cells of the table rows in `text`, without the backquotes.
+fn rows(text: &str) -> Vec<Vec<String>> {
+    let lines = text.lines().filter(|line| line.starts_with('|'));
+    lines.map(|line| line.trim_matches('|').split('|').map(|cell| cell.trim().replace('`', "")).collect()).collect()
+}
+
+#[test]
+fn the_limits_are_the_limits() {
+    let rows = rows(&section("Limits"));
+    let mut defaults = Limits::DEFAULT;
+    for limit in LIMITS {
+        let row = rows.iter().find(|row| row[0] == limit.name).unwrap_or_else(|| panic!("no limit {}", limit.name));
+        let default = *(limit.field)(&mut defaults);
+        let shown = match limit.unit {
+            "bytes" => format!("{} MiB", default >> 20),
+            _ => default.to_string(),
+        };
+        assert_eq!(row[1], shown, "{}", limit.name);
+    }
+    assert_eq!(rows.len(), LIMITS.len() + 2, "heading, rule, and a row a limit: {rows:?}");
+}
+
+#[test]
+fn every_backend_and_layer_is_there() {
+    let section = section("Three URLs");
+    for scheme in BACKENDS.iter().flat_map(|row| row.schemes) {
+        assert!(section.contains(&format!("`{scheme}:")), "no backend {scheme}");
+    }
+    let rows = rows(&section);
+    for layer in LAYERS {
+        let names = layer.names.join(", ");
+        let row = rows.iter().find(|row| row[0] == names).unwrap_or_else(|| panic!("no layer {names}"));
+        let parameters: Vec<&str> = layer.parameters.iter().map(|parameter| parameter.name).collect();
+        assert_eq!(row[2], parameters.join(", "), "{names}");
+    }
+}
+
+#[test]
+fn every_room_is_on_the_map() {
+    let map = section("The house");
+    for entry in fs::read_dir(root().join("src")).unwrap() {
+        let entry = entry.unwrap();
+        let slash = if entry.path().is_dir() { "/" } else { "" };
+        let room = format!("{}{slash}", entry.file_name().to_str().unwrap());
+        assert!(map.contains(&room), "{room} is not on the map");
+    }
+}
