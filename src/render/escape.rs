@@ -1,6 +1,6 @@
 //! Nothing from a cache reaches a terminal unescaped.
 //!
-//! Keys, tags, server messages and file names go through [`line`] before they are shown; values
+//! Keys, tags, server messages and file names go through [`line()`] before they are shown; values
 //! through their own notation, which escapes the same characters.
 
 use crate::value::printable::is_printable;

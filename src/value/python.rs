@@ -38,7 +38,7 @@ pub fn write(value: &Value, limits: &Limits, out: &mut dyn Write) -> Result<(), 
 /// Writes one node of `value` on one line.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_node(value: &Value, node: Node, limits: &Limits, out: &mut dyn Write) -> Result<(), PrintError> {
     let expansion = Expansion::of_node(value, node);
     expansion.check(limits)?;

@@ -15,7 +15,7 @@ use crate::value::known::{self, Date, Time, TimeDelta};
 use crate::value::printable::is_surrogate;
 use crate::value::{Global, How, Id, Identity, Node, Object, Span, Step, Value, iso, json};
 
-/// The value that typed JSON stands for: [`lower`]'s inverse.
+/// The value that typed JSON stands for: [`super::lower()`]'s inverse.
 ///
 /// # Errors
 /// What is wrong and where, in words for the person who typed it.
@@ -751,7 +751,7 @@ impl Fault {
     }
 }
 
-/// [`escape`]'s inverse.
+/// The inverse of `escape` on the way out.
 fn unescape(text: &str) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text;
