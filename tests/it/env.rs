@@ -178,6 +178,13 @@ impl fmt::Display for Ran {
     }
 }
 
+/// `text` with a ttl of an hour or two days as it was given: on a busy machine some of its seconds
+/// have passed before it is shown.
+pub fn ttl_as_given(text: &str) -> String {
+    let seconds = (1..60).rev().map(|second| format!("59m {second}s")).chain(["59m".to_owned()]);
+    seconds.fold(text.to_owned(), |text, passed| text.replace(&passed, "1h")).replace("1d 23h 1h", "2d")
+}
+
 /// A test that fails over a control character must not send it to the terminal itself.
 fn escaped(bytes: &[u8]) -> String {
     bytes.escape_ascii().to_string().replace("\\n", "\n").replace("\\\"", "\"").replace("\\'", "'")

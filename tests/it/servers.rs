@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::env::Env;
+use crate::env::{Env, ttl_as_given};
 use crate::interop::{self, Answer, Call, MODES};
 use crate::server::{Certificates, Fake, Server};
 
@@ -38,12 +38,12 @@ fn what_cachetory_writes_is_shown() {
                 assert_eq!(answers, [Answer::Done]);
                 let got = run(&["-l", "plain://p:", "get", "k", "-o", "python"]).ok();
                 assert_eq!(got, format!("{expr}\n"), "{ours} {serializer}");
-                let inspected = run(&["-n", "p:", "inspect", "k"]).ok();
+                let inspected = ttl_as_given(&run(&["-n", "p:", "inspect", "k"]).ok());
                 for part in [shown, "p:k", "1h", "string", serializer.split(['+', ':']).next().unwrap()] {
                     assert!(inspected.contains(part), "{part} in {inspected}");
                 }
                 assert_eq!(run(&["-n", "p:", "ls"]).ok(), "k\n");
-                assert!(run(&["-n", "p:", "ls", "--long"]).ok().contains("1h"));
+                assert!(ttl_as_given(&run(&["-n", "p:", "ls", "--long"]).ok()).contains("1h"));
             }
         }
     }
@@ -115,10 +115,13 @@ fn an_entry_of_an_application_keeps_its_chain() {
     {
         interop::calls(MODES[0], &url, "", &[Call::set("k", serializer, "{'n': 1}").ttl_ms(3_600_000)]);
         let ran = env.run(["set", "k", r#"{"n": 2}"#, "--keep-ttl"]);
-        assert!(ran.stderr().contains("ttl of 1h kept") && ran.stderr().contains(&serializer[..6]), "{ran}");
+        assert!(
+            ttl_as_given(&ran.stderr()).contains("ttl of 1h kept") && ran.stderr().contains(&serializer[..6]),
+            "{ran}"
+        );
         let answers = interop::calls(MODES[0], &url, "", &[Call::get("k", serializer)]);
         assert_eq!(answers, [Answer::value("{'n': 2}", "dict")], "{serializer}");
-        assert_eq!(env.ok(["ttl", "k"]), "1h\n");
+        assert_eq!(ttl_as_given(&env.ok(["ttl", "k"])), "1h\n");
     }
 }
 
