@@ -46,6 +46,19 @@ pub enum Stored {
 }
 
 impl Stored {
+    /// What kind of data it is, as [`Facts::kind`] has it on disk; `bytes` on every other backend too.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Stored::Bytes(_) => "bytes",
+            Stored::Pickle(_) => "pickle",
+            Stored::Text(_) => "text",
+            Stored::Integer(_) => "int",
+            Stored::Float(_) => "float",
+            Stored::Members(members) => members.kind(),
+        }
+    }
+
     /// The bytes of what is bytes or text; `None` for a number and for members.
     #[must_use]
     pub fn as_bytes(&self) -> Option<&[u8]> {

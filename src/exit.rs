@@ -110,7 +110,8 @@ impl Exit {
         match kind {
             ErrorKind::Denied => Exit::Denied,
             ErrorKind::Unreachable | ErrorKind::Failed => Exit::Unreachable,
-            ErrorKind::Limit | ErrorKind::Unfit => Exit::Data,
+            ErrorKind::Limit => Exit::Data,
+            ErrorKind::Unfit => Exit::Usage,
             ErrorKind::Partial => Exit::Partial,
         }
     }

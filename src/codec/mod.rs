@@ -257,18 +257,18 @@ impl Codec {
         self.layers.iter().any(|(row, _)| matches!(row.work, Work::Serializer(_)))
     }
 
-    /// Whether cachetory 3.5.1 itself could write this chain: its compressors take bytes only, and
-    /// its json gives text.
+    /// Whether cachetory 3.5.1 reads this chain but cannot write it: its json gives text, and its
+    /// compressors take bytes only.
     #[must_use]
-    pub fn cachetory_writes(&self) -> bool {
+    pub fn only_read_by_cachetory(&self) -> bool {
         let mut text = false;
-        self.layers.iter().all(|(row, _)| match row.work {
-            Work::Nothing => true,
+        self.layers.iter().any(|(row, _)| match row.work {
+            Work::Nothing => false,
             Work::Serializer(serializer) => {
                 text = serializer.is_text();
-                row.names[0] != "string"
+                false
             }
-            Work::Compressor(_) => !text,
+            Work::Compressor(_) => text,
         })
     }
 }
@@ -473,15 +473,15 @@ mod tests {
     }
 
     #[test]
-    fn it_is_known_which_chains_cachetory_can_write() {
-        for (url, writes) in [
-            ("json://", true),
-            ("json+zlib://", false),
-            ("json+pickle+zlib://", true),
-            ("string://", false),
-            ("pickle+noop+zstd://", true),
+    fn it_is_known_which_chains_cachetory_only_reads() {
+        for (url, only_read) in [
+            ("json://", false),
+            ("json+zlib://", true),
+            ("json+pickle+zlib://", false),
+            ("pickle+zlib://", false),
+            ("json+noop+zstd://", true),
         ] {
-            assert_eq!(Codec::parse(url).unwrap().cachetory_writes(), writes, "{url}");
+            assert_eq!(Codec::parse(url).unwrap().only_read_by_cachetory(), only_read, "{url}");
         }
     }
 }

@@ -56,7 +56,7 @@ impl Typed {
         match json(text.clone(), limits) {
             Ok(value) => Ok(value),
             Err(error) if must => {
-                Err(error.context("the value looks like JSON but is not; --string stores it as text"))
+                Err(error.context("the value looks like JSON but is not typed JSON; --string stores it as text"))
             }
             Err(_) => Ok(Value::of_str(text)),
         }
@@ -98,10 +98,55 @@ fn read_all(source: impl std::io::Read, limits: &Limits) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The bytes of keys.
-#[must_use]
-pub fn keys(arguments: &[OsString]) -> Vec<Vec<u8>> {
-    arguments.iter().map(|argument| argument.clone().into_vec()).collect()
+/// The bytes of keys: what was typed, or what that stands for when it is in the escapes that a
+/// terminal is shown.
+///
+/// # Errors
+/// When an escape is none.
+pub fn keys(arguments: &[OsString], escaped: bool) -> Result<Vec<Vec<u8>>> {
+    let keys = arguments.iter().map(|argument| argument.clone().into_vec());
+    if escaped { keys.map(|key| unescaped(&key)).collect() } else { Ok(keys.collect()) }
+}
+
+fn unescaped(key: &[u8]) -> Result<Vec<u8>> {
+    let wrong = || {
+        let key = String::from_utf8_lossy(key);
+        Stop::usage(format!(r"`{key}` has an escape that is none of \\ \n \r \t \xHH \uHHHH \UHHHHHHHH"))
+    };
+    Ok(unescape(key).ok_or_else(wrong)?)
+}
+
+/// The inverse of [`crate::render::escape::line()`].
+fn unescape(key: &[u8]) -> Option<Vec<u8>> {
+    let mut out = Vec::with_capacity(key.len());
+    let mut rest = key;
+    while let Some((byte, after)) = rest.split_first() {
+        if *byte != b'\\' {
+            out.push(*byte);
+            rest = after;
+            continue;
+        }
+        let (kind, after) = after.split_first()?;
+        let digits = match kind {
+            b'x' => 2,
+            b'u' => 4,
+            b'U' => 8,
+            _ => 0,
+        };
+        let (hex, after) = after.split_at_checked(digits)?;
+        rest = after;
+        let code = || u32::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok();
+        match kind {
+            b'\\' => out.push(b'\\'),
+            b'n' => out.push(b'\n'),
+            b'r' => out.push(b'\r'),
+            b't' => out.push(b'\t'),
+            b'x' => out.push(u8::try_from(code()?).ok()?),
+            b'u' | b'U' => out.extend(char::from_u32(code()?)?.encode_utf8(&mut [0; 4]).bytes()),
+            _ => return None,
+        }
+    }
+    Some(out)
 }
 
 /// A key on the command line: any bytes, also none.
@@ -139,6 +184,17 @@ pub fn ttl(text: &str) -> Result<Expiry, String> {
 
 const MS_MAX: u64 = 100 * 366 * 86_400 * 1000;
 
+/// Reads how long to wait for a server.
+///
+/// # Errors
+/// What is expected.
+pub fn timeout(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        Duration::ZERO => Err("no server answers in no time".into()),
+        timeout => Ok(timeout),
+    }
+}
+
 /// Reads a length of time: `60` is seconds.
 ///
 /// # Errors
@@ -161,7 +217,16 @@ pub fn at(text: &str) -> Result<Expiry, String> {
     let time: Timestamp = text
         .parse()
         .map_err(|_| format!("`{text}` is no point in time with an offset: expected such as 2026-12-01T00:00:00Z"))?;
+    if time <= Timestamp::now() {
+        return Err(format!("`{text}` is in the past: use del"));
+    }
     Ok(Expiry::At(time.as_millisecond()))
+}
+
+/// Milliseconds from now until so many after the epoch.
+#[must_use]
+pub fn ms_until(ms: i64) -> u64 {
+    u64::try_from(ms - Timestamp::now().as_millisecond()).unwrap_or(0)
 }
 
 /// Checks `NAME=N` of `--max`, and keeps it as it is.
@@ -239,9 +304,22 @@ mod tests {
     }
 
     #[test]
+    fn what_a_terminal_shows_of_a_key_can_be_typed() {
+        let texts = ["a b", "\\", "\n\t\r\0\x1b", "\u{9b}\u{202e}\u{e0001}é"].map(str::as_bytes);
+        for key in texts.into_iter().chain([&b"\xff\x00\x9b"[..]]) {
+            let shown = crate::render::escape::line(key);
+            assert_eq!(unescape(shown.as_bytes()).as_deref(), Some(key), "{shown}");
+        }
+        for wrong in ["\\", "\\q", "\\x1", "\\xzz", "\\ud800"] {
+            assert_eq!(unescape(wrong.as_bytes()), None, "{wrong}");
+        }
+    }
+
+    #[test]
     fn points_in_time_are_read() {
-        assert_eq!(at("1970-01-01T00:00:01Z"), Ok(Expiry::At(1000)));
-        assert_eq!(at("1970-01-01T01:00:01+01:00"), Ok(Expiry::At(1000)));
+        assert_eq!(at("2300-01-01T00:00:01Z"), Ok(Expiry::At(10_413_792_001_000)));
+        assert_eq!(at("2300-01-01T01:00:01+01:00"), Ok(Expiry::At(10_413_792_001_000)));
+        assert!(at("1970-01-01T00:00:01Z").is_err_and(|error| error.contains("past")));
         assert!(at("2026-12-01").is_err());
         assert!(at("2026-12-01T00:00:00").is_err());
     }

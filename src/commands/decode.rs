@@ -35,6 +35,9 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
         printer.record(&Record::new().with("serializer", reading.chain.url).with_json("value", typed))?;
     } else {
         printer.value(&reading.value, get::notation(&reading.chain)).context("cannot show the value")?;
+        if let Some(doubt) = get::doubt(&reading.chain) {
+            printer.note(&doubt);
+        }
     }
     Ok(Exit::Yes)
 }

@@ -9,7 +9,7 @@ use crate::backend::Cursor;
 use crate::cache::Cache;
 use crate::exit::{Exit, Stop};
 use crate::pattern::Pattern;
-use crate::render::{Format, Printer, Record, escape};
+use crate::render::{self, Printer, Record, escape};
 
 /// Delete keys
 ///
@@ -23,11 +23,11 @@ pub struct Args {
     /// Delete the keys that match a glob: * ? [a-z] and \ before a literal character
     #[arg(long, value_name = "GLOB", conflicts_with = "keys")]
     r#match: Option<String>,
-    /// Count the keys that match and show some; delete nothing
-    #[arg(long, requires = "match")]
+    /// Say what would be deleted; delete nothing
+    #[arg(long)]
     dry_run: bool,
     /// Do not ask before deleting what matches
-    #[arg(long, short, requires = "match")]
+    #[arg(long, short)]
     yes: bool,
 }
 
@@ -36,13 +36,19 @@ const SAMPLE: usize = 10;
 
 pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> {
     let mut cache = target::open(global, printer)?;
+    super::records(printer)?;
     let Some(glob) = &args.r#match else {
-        return delete_keys(&mut cache, &arguments::keys(&args.keys), printer);
+        let keys = arguments::keys(&args.keys, global.escaped)?;
+        return if args.dry_run {
+            preview_keys(&mut cache, &keys, printer)
+        } else {
+            delete_keys(&mut cache, &keys, printer)
+        };
     };
     let pattern = Pattern::new(glob.as_bytes());
     if args.dry_run {
         let found = count(&mut cache, &pattern, printer)?;
-        report(&found, &format!("match `{glob}`"), printer)?;
+        report(&found, glob, printer)?;
         return Ok(if found.count == 0 { Exit::No } else { Exit::Yes });
     }
     if !args.yes {
@@ -54,7 +60,8 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
         for key in &found.sample {
             printer.note(&format!("  {}", escape::line(key)));
         }
-        let question = format!("delete {} keys that match `{glob}` on {}?", found.count, cache.label());
+        let keys = render::count(found.count, "key that matches", "keys that match");
+        let question = format!("delete {keys} `{glob}` on {}?", cache.label());
         match printer.confirm(&question) {
             Some(true) => {}
             Some(false) => return Err(Stop::refused("nothing was deleted").into()),
@@ -69,17 +76,31 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
     delete_matching(&mut cache, &pattern, printer)
 }
 
+fn preview_keys(cache: &mut Cache, keys: &[Vec<u8>], printer: &mut Printer) -> Result<Exit> {
+    let facts = cache.facts(keys).context("cannot look")?;
+    for (key, facts) in keys.iter().zip(&facts) {
+        match (facts, printer.records()) {
+            (_, Some(true)) => {
+                printer.record(&Record::new().with_bytes("key", key).with("would_delete", facts.is_some()))?;
+            }
+            (Some(_), _) => printer.line(&format!("would delete {}", escape::line(key)))?,
+            (None, _) => printer.note(&format!("no entry `{}` on {}", escape::line(key), cache.label())),
+        }
+    }
+    Ok(if facts.iter().all(Option::is_some) { Exit::Yes } else { Exit::No })
+}
+
 fn delete_keys(cache: &mut Cache, keys: &[Vec<u8>], printer: &mut Printer) -> Result<Exit> {
     let deleted = cache.delete(keys).context("cannot delete")?;
     for (key, deleted) in keys.iter().zip(&deleted) {
-        if printer.format() == Format::Jsonl {
+        if printer.records() == Some(true) {
             printer.record(&Record::new().with_bytes("key", key).with("deleted", *deleted))?;
         } else if !deleted {
-            printer.note(&format!("no entry `{}`", escape::line(key)));
+            printer.note(&format!("no entry `{}` on {}", escape::line(key), cache.label()));
         }
     }
     let count = deleted.iter().filter(|deleted| **deleted).count();
-    printer.note(&format!("deleted {count} of {} keys", keys.len()));
+    printer.note(&format!("deleted {count} of {}", render::count(keys.len() as u64, "key", "keys")));
     Ok(if count == keys.len() { Exit::Yes } else { Exit::No })
 }
 
@@ -111,13 +132,14 @@ fn count(cache: &mut Cache, pattern: &Pattern, printer: &mut Printer) -> Result<
     Ok(found)
 }
 
-fn report(found: &Found, what: &str, printer: &mut Printer) -> Result<()> {
-    if printer.format() == Format::Jsonl {
+fn report(found: &Found, glob: &str, printer: &mut Printer) -> Result<()> {
+    if printer.records() == Some(true) {
         let sample: Vec<String> = found.sample.iter().map(|key| String::from_utf8_lossy(key).into_owned()).collect();
         printer.record(&Record::new().with("matching", found.count).with("sample", sample))?;
         return Ok(());
     }
-    printer.line(&format!("{} keys {}", found.count, escape::message(what)))?;
+    let keys = render::count(found.count, "key matches", "keys match");
+    printer.line(&format!("{keys} `{}`", escape::message(glob)))?;
     for key in &found.sample {
         printer.line(&format!("  {}", escape::line(key)))?;
     }
@@ -141,7 +163,7 @@ fn delete_matching(cache: &mut Cache, pattern: &Pattern, printer: &mut Printer) 
         cursor = next;
     }
     drop(progress);
-    printer.note(&format!("deleted {count} keys"));
+    printer.note(&format!("deleted {}", render::count(count, "key", "keys")));
     Ok(if count == 0 { Exit::No } else { Exit::Yes })
 }
 
@@ -161,7 +183,7 @@ fn delete_page(
         return Ok((0, page.next));
     }
     let deleted = cache.delete(&keys)?;
-    if printer.format() == Format::Jsonl {
+    if printer.records() == Some(true) {
         for (key, _) in keys.iter().zip(&deleted).filter(|(_, deleted)| **deleted) {
             printer.record(&Record::new().with_bytes("key", key).with("deleted", true))?;
         }

@@ -36,5 +36,8 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
     let value = args.typed.value(&args.value, &limits)?;
     let bytes = codec.encode(&value, &limits).context("cannot encode")?;
     printer.raw(&bytes)?;
+    if printer.is_terminal() {
+        printer.line("")?;
+    }
     Ok(Exit::Yes)
 }

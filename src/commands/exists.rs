@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 
 use super::{Global, arguments, target};
 use crate::exit::Exit;
-use crate::render::{Format, Printer, Record, escape};
+use crate::render::{Printer, Record, escape};
 
 /// Say whether keys exist
 ///
@@ -19,13 +19,14 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> {
-    let keys = arguments::keys(&args.keys);
+    let records = super::records(printer)?;
+    let keys = arguments::keys(&args.keys, global.escaped)?;
     let mut cache = target::open(global, printer)?;
     let facts = cache.facts(&keys).context("cannot look")?;
     for (key, facts) in keys.iter().zip(&facts) {
         let word = if facts.is_some() { "yes" } else { "no" };
-        match printer.format() {
-            Format::Jsonl => printer.record(&Record::new().with_bytes("key", key).with("exists", facts.is_some()))?,
+        match records {
+            true => printer.record(&Record::new().with_bytes("key", key).with("exists", facts.is_some()))?,
             _ if keys.len() == 1 => printer.line(word)?,
             _ => printer.line(&format!("{word:<3} {}", escape::line(key)))?,
         }

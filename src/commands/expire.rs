@@ -6,8 +6,9 @@ use anyhow::{Context as _, Result};
 
 use super::arguments::{self, When};
 use super::{Global, target};
+use crate::entry::{Expiry, Ttl};
 use crate::exit::Exit;
-use crate::render::{Format, Printer, Record, escape};
+use crate::render::{self, Printer, Record, escape};
 
 /// Give keys another ttl
 ///
@@ -23,16 +24,24 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> {
-    let keys = arguments::keys(&args.keys);
+    let records = super::records(printer)?;
+    let keys = arguments::keys(&args.keys, global.escaped)?;
     let expiry = args.when.ttl.or(args.when.at).expect("the parser asks for one of them");
     let mut cache = target::open(global, printer)?;
     let there = cache.expire(&keys, expiry).context("cannot expire")?;
     for (key, there) in keys.iter().zip(&there) {
-        if printer.format() == Format::Jsonl {
+        if records {
             printer.record(&Record::new().with_bytes("key", key).with("hit", *there))?;
         } else if !there {
-            printer.note(&format!("no entry `{}`", escape::line(key)));
+            printer.note(&format!("no entry `{}` on {}", escape::line(key), cache.label()));
         }
     }
+    let count = there.iter().filter(|there| **there).count() as u64;
+    let ttl = match expiry {
+        Expiry::In(ms) => render::ttl(Ttl::Left(ms)),
+        Expiry::At(ms) => render::ttl(Ttl::Left(arguments::ms_until(ms))),
+        Expiry::Never | Expiry::Keep => render::ttl(Ttl::Never),
+    };
+    printer.note(&format!("{}: ttl {ttl}", render::count(count, "key", "keys")));
     Ok(if there.iter().all(|there| *there) { Exit::Yes } else { Exit::No })
 }

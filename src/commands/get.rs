@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result};
 
 use super::{Global, arguments, target};
 use crate::cache::{Chain, Reading, Unread};
+use crate::codec::detect::Certainty;
 use crate::entry::{Entry, Stored};
 use crate::exit::{Exit, Stop};
 use crate::render::text::Notation;
@@ -23,7 +24,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> {
-    let keys = arguments::keys(&args.keys);
+    let keys = arguments::keys(&args.keys, global.escaped)?;
     if printer.format() == Format::Raw {
         refuse_raw(printer, keys.len())?;
     }
@@ -33,14 +34,15 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
     for (key, entry) in keys.iter().zip(entries) {
         let stored_key = cache.stored_key(key);
         let one = match entry {
-            None => miss(key, &stored_key.key, keys.len(), printer)?,
+            None => miss(key, &stored_key.key, cache.label(), printer)?,
             Some(entry) if printer.format() == Format::Raw => raw(entry, printer)?,
             Some(entry) => {
                 let Entry { stored, ttl, tag } = entry;
+                let kind = stored.kind();
                 let reading = cache.reader().read(stored);
                 let record =
                     Record::new().with_bytes("key", key).with_bytes("stored_key", &stored_key.key).with("hit", true);
-                let record = record.with_ttl("ttl_ms", ttl).with("tag", tag);
+                let record = record.with_ttl("ttl_ms", ttl).with("tag", tag).with("type", kind);
                 hit(key, reading, record, keys.len(), printer)?
             }
         };
@@ -63,12 +65,12 @@ fn refuse_raw(printer: &Printer, keys: usize) -> Result<()> {
     Ok(())
 }
 
-fn miss(key: &[u8], stored_key: &[u8], keys: usize, printer: &mut Printer) -> Result<Exit> {
+fn miss(key: &[u8], stored_key: &[u8], place: &str, printer: &mut Printer) -> Result<Exit> {
     if printer.format() == Format::Jsonl {
         printer
             .record(&Record::new().with_bytes("key", key).with_bytes("stored_key", stored_key).with("hit", false))?;
-    } else if keys > 1 {
-        printer.note(&format!("no entry `{}`", escape::line(key)));
+    } else {
+        printer.note(&format!("no entry `{}` on {place}", escape::line(key)));
     }
     Ok(Exit::No)
 }
@@ -97,14 +99,23 @@ fn hit(
     let printed = match reading {
         Ok(Reading { value, chain }) if printer.format() == Format::Jsonl => {
             let typed = printer.typed(&value)?;
-            printer.record(&record.with("serializer", chain.url).with_json("value", typed))?;
+            let record = record.with("serializer", chain.url);
+            let record = match chain.certainty {
+                Some(certainty) => record.with("certainty", certainty.to_string()),
+                None => record,
+            };
+            printer.record(&record.with_json("value", typed))?;
             return Ok(Exit::Yes);
         }
         Ok(Reading { value, chain }) => {
             if keys > 1 && printer.format() == Format::Text {
                 printer.line(&format!("==> {} <==", escape::line(key)))?;
             }
-            printer.value(&value, notation(&chain)).map_err(anyhow::Error::from)
+            let printed = printer.value(&value, notation(&chain)).map_err(anyhow::Error::from);
+            if let Some(doubt) = doubt(&chain) {
+                printer.note(&doubt);
+            }
+            printed
         }
         Err(error) => {
             if printer.format() == Format::Jsonl {
@@ -121,6 +132,13 @@ fn hit(
         }
         Err(error) => Err(error.context(format!("cannot show `{}`", escape::line(key)))),
     }
+}
+
+/// What is to be said of a chain that was guessed among others as good.
+pub fn doubt(chain: &Chain) -> Option<String> {
+    let rivals = chain.rivals.join(" or ");
+    let guessed = chain.certainty == Some(Certainty::Ambiguous) && !rivals.is_empty();
+    guessed.then(|| format!("read as {}, but it may be {rivals}: -s URL says which", chain.url))
 }
 
 /// The notation of the data: Python's for pickles, JSON for the rest.

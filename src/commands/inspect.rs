@@ -9,7 +9,7 @@ use crate::cache::{Chain, Reading, Unread};
 use crate::codec;
 use crate::entry::Facts;
 use crate::exit::Exit;
-use crate::render::{self, Format, Printer, Record, escape};
+use crate::render::{self, Printer, Record, escape};
 use crate::value::{Node, Value};
 
 /// Show why an entry decodes as it does
@@ -24,7 +24,8 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> {
-    let key = arguments::keys(std::slice::from_ref(&args.key));
+    let records = super::records(printer)?;
+    let key = arguments::keys(std::slice::from_ref(&args.key), global.escaped)?;
     let mut cache = target::open(global, printer)?;
     let tried = || format!("cannot inspect `{}`", escape::line(&key[0]));
     let facts = cache.facts(&key).with_context(tried)?.remove(0);
@@ -36,15 +37,13 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
     let stored_key = cache.stored_key(&key[0]).key;
     let report = Report { key: &key[0], stored_key: &stored_key, backend: cache.label().to_owned(), facts };
     let reading = cache.reader().read(entry.stored);
-    if matches!(printer.format(), Format::Jsonl | Format::Json) {
+    if records {
         printer.record(&report.record(&reading))?;
     } else {
         printer.table(&[], &report.rows(&reading))?;
     }
-    match reading {
-        Ok(_) => Ok(Exit::Yes),
-        Err(error) => Err(anyhow::Error::from(error).context(tried())),
-    }
+    // The error is a row of the report.
+    Ok(if reading.is_ok() { Exit::Yes } else { Exit::Data })
 }
 
 struct Report<'a> {
@@ -150,7 +149,7 @@ fn summary(value: &Value) -> String {
         Node::Bool(_) => "bool".into(),
         Node::Int(_) | Node::Big(_) => "int".into(),
         Node::Float(_) => "float".into(),
-        Node::Str(span) => format!("str of {} bytes", span.len),
+        Node::Str(span) => format!("str of {}", render::count(u64::from(span.len), "byte", "bytes")),
         Node::Bytes(span) => format!("bytes of {}", span.len),
         Node::ByteArray(span) => format!("bytearray of {}", span.len),
         Node::List(id) => count(id, "list"),

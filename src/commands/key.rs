@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::{Global, arguments, target};
 use crate::exit::Exit;
-use crate::render::{Format, Printer, Record};
+use crate::render::{Printer, Record};
 
 /// Print the stored key for a key
 ///
@@ -19,10 +19,11 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> {
+    let records = super::records(printer)?;
     let layout = target::layout(global)?;
-    for key in arguments::keys(&args.keys) {
+    for key in arguments::keys(&args.keys, global.escaped)? {
         let stored = layout.stored_key(&key);
-        if printer.format() == Format::Jsonl {
+        if records {
             printer.record(&Record::new().with_bytes("key", &key).with_bytes("stored_key", &stored.key))?;
         } else {
             printer.key(&stored.key, b'\n')?;

@@ -11,7 +11,7 @@ use crate::cache::Cache;
 use crate::entry::{Facts, StoredKey};
 use crate::exit::Exit;
 use crate::pattern::Pattern;
-use crate::render::{self, Format, Printer, Record, escape};
+use crate::render::{self, Printer, Record, escape};
 
 /// List keys
 ///
@@ -43,11 +43,12 @@ pub struct Args {
 const TABLE: usize = 1000;
 
 pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> {
+    let records = super::records(printer)?;
     let pattern = args.r#match.as_ref().map_or_else(Pattern::all, |glob| Pattern::new(glob.as_bytes()));
     let mut cache = target::open(global, printer)?;
     let most = args.limit.unwrap_or(u64::MAX);
     let mut seen = Seen::default();
-    let (mut count, mut rows) = (0, Vec::new());
+    let (mut count, mut rows, mut split) = (0, Vec::new(), false);
     let mut cursor = Some(Cursor::Start);
     while let Some(at) = cursor.filter(|_| count < most) {
         let page = cache.scan(&pattern, args.r#type.as_deref(), at);
@@ -57,10 +58,11 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
         let left = usize::try_from(most - count).unwrap_or(usize::MAX);
         let keys: Vec<(Vec<u8>, StoredKey)> = new.take(left).collect();
         count += keys.len() as u64;
-        if args.long || printer.format() == Format::Jsonl {
-            describe(&mut cache, keys, args, printer, &mut rows)?;
+        if args.long || records {
+            describe(&mut cache, keys, args.long, printer, &mut rows)?;
         } else {
             let end = if args.null { b'\0' } else { b'\n' };
+            split |= !args.null && keys.iter().any(|(key, _)| key.contains(&b'\n'));
             keys.iter().try_for_each(|(key, _)| printer.key(key, end))?;
         }
         if rows.len() >= TABLE {
@@ -68,19 +70,26 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
         }
     }
     table(&mut rows, printer)?;
+    if split && !printer.is_terminal() {
+        printer.warn("a key holds a line end and looks like two: -0 ends keys with NUL instead");
+    }
+    if count == 0 {
+        printer.note(&format!("no keys on {}", cache.label()));
+    }
     Ok(if count == 0 { Exit::No } else { Exit::Yes })
 }
 
-/// Type, size and ttl of a page of keys. One that is gone by now is left out.
+/// A page of keys as records; if `long`, with type, size and ttl, and as rows of a table where no
+/// records are wanted. A key that is gone by now is left out.
 fn describe(
     cache: &mut Cache,
     keys: Vec<(Vec<u8>, StoredKey)>,
-    args: &Args,
+    long: bool,
     printer: &mut Printer,
     rows: &mut Vec<Vec<String>>,
 ) -> Result<()> {
     let (keys, stored): (Vec<Vec<u8>>, Vec<StoredKey>) = keys.into_iter().unzip();
-    if !args.long {
+    if !long {
         for (key, stored) in keys.iter().zip(&stored) {
             printer.record(&Record::new().with_bytes("key", key).with_bytes("stored_key", &stored.key))?;
         }
@@ -89,7 +98,7 @@ fn describe(
     let all = cache.facts(&keys).context("cannot look")?;
     for ((key, stored), facts) in keys.iter().zip(&stored).zip(all) {
         let Some(facts) = facts else { continue };
-        if printer.format() == Format::Jsonl {
+        if printer.records() == Some(true) {
             let record = Record::new().with_bytes("key", key).with_bytes("stored_key", &stored.key);
             let record = record.with("type", facts.kind.clone()).with(facts.unit(), facts.size);
             printer.record(&record.with_ttl("ttl_ms", facts.ttl).with("tag", facts.tag))?;
@@ -103,7 +112,7 @@ fn describe(
 /// A size as people write it: bytes, or members.
 pub fn size(facts: &Facts) -> String {
     match facts.unit() {
-        "members" => format!("{} members", facts.size),
+        "members" => render::count(facts.size, "member", "members"),
         _ => render::bytes(facts.size),
     }
 }

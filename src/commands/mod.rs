@@ -12,6 +12,7 @@ mod expire;
 mod get;
 mod inspect;
 mod key;
+mod lines;
 mod ls;
 mod set;
 mod target;
@@ -21,7 +22,7 @@ use anyhow::Result;
 use clap::Subcommand;
 
 pub use self::target::Global;
-use crate::exit::Exit;
+use crate::exit::{Exit, Stop};
 use crate::render::Printer;
 
 /// What to do
@@ -71,4 +72,13 @@ impl Command {
             Command::Encode(args) => encode::run(&args, global, printer),
         }
     }
+}
+
+/// Whether a command that prints no values prints records, or text.
+///
+/// # Errors
+/// A usage error for the outputs that are for values.
+fn records(printer: &Printer) -> Result<bool> {
+    let told = "this command prints no values: its outputs are -o text and -o jsonl";
+    Ok(printer.records().ok_or_else(|| Stop::usage(told))?)
 }

@@ -1,19 +1,20 @@
 //! `set`: store a value, or many.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io::BufRead;
 
 use anyhow::{Context as _, Result};
 
 use super::arguments::{self, Typed, When};
-use super::{Global, target};
-use crate::cache::{Cache, Put, Receipt};
+use super::{Global, lines, target};
+use crate::cache::{Cache, Form, Put, Receipt};
 use crate::codec::Codec;
 use crate::entry::{Condition, Expiry, Ttl};
 use crate::exit::{Exit, Stop};
 use crate::limits::Limits;
-use crate::render::{self, Format, Printer, Record, escape};
-use crate::value::{Node, Value, typed_json};
+use crate::render::{self, Printer, Record, escape};
+use crate::value::{Node, Value};
 
 /// Store a value
 ///
@@ -46,7 +47,7 @@ pub struct Args {
     /// Tag of the entry, on disk:
     #[arg(long, value_name = "TAG")]
     tag: Option<String>,
-    /// Store every line of a JSONL file, as `get -o jsonl` prints them: key, value, `ttl_ms`, tag
+    /// Store every line of a JSONL file, as `get -o jsonl` prints them: key, value, `ttl_ms`, tag, serializer
     #[arg(long, value_name = "FILE", conflicts_with_all = ["key", "value", "string", "bytes", "json"])]
     from: Option<OsString>,
 }
@@ -62,14 +63,19 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
 }
 
 fn set_one(args: &Args, key: &OsString, value: &OsString, global: &Global, printer: &mut Printer) -> Result<Exit> {
-    let key = arguments::keys(std::slice::from_ref(key)).remove(0);
-    let value = args.typed.value(value, &global.limits())?;
+    let records = super::records(printer)?;
+    let key = arguments::keys(std::slice::from_ref(key), global.escaped)?.remove(0);
+    let value_typed = args.typed.value(value, &global.limits())?;
+    if value == "-" && matches!(value_typed.root(), Node::Str(span) if value_typed.text(span).ends_with(b"\n")) {
+        printer.note("the text from stdin ends with a line end, which is stored too");
+    }
+    let form = target::codec(global)?.map_or(Form::AsIs, Form::By);
     let mut cache = target::open(global, printer)?;
-    let put = args.put(key.clone(), value);
+    let put = Put { key: key.clone(), value: value_typed, form, ..args.put() };
     let expiry = put.expiry;
     let receipts = cache.set(vec![put]).context("cannot set")?;
     let receipt = receipts.into_iter().next().expect("one put has one receipt");
-    if printer.format() == Format::Jsonl {
+    if records {
         printer.record(&record(&key, &receipt))?;
     }
     for note in &receipt.notes {
@@ -79,12 +85,12 @@ fn set_one(args: &Args, key: &OsString, value: &OsString, global: &Global, print
         printer.note(&format!("not stored: {}", args.unmet()));
         return Ok(Exit::No);
     }
-    let ttl = ttl_after(expiry, receipt.ttl_before);
     printer.note(&format!(
-        "stored `{}` as {}, {}{ttl}",
+        "stored `{}` as {}, {}{}",
         escape::line(&receipt.stored_key.key),
-        receipt.url,
-        render::bytes(receipt.size as u64)
+        receipt.form,
+        render::bytes(receipt.size as u64),
+        ttl_after(expiry, receipt.ttl_before)
     ));
     Ok(Exit::Yes)
 }
@@ -93,7 +99,7 @@ fn set_one(args: &Args, key: &OsString, value: &OsString, global: &Global, print
 fn ttl_after(expiry: Expiry, before: Option<Ttl>) -> String {
     match (expiry, before) {
         (Expiry::In(ms), _) => format!(", ttl {}", render::ttl(Ttl::Left(ms))),
-        (Expiry::At(_), _) => ", with the expiry given".into(),
+        (Expiry::At(ms), _) => format!(", ttl {}", render::ttl(Ttl::Left(arguments::ms_until(ms)))),
         (Expiry::Keep, Some(Ttl::Left(ms))) => format!(", ttl of {} kept", render::ttl(Ttl::Left(ms))),
         (Expiry::Keep, _) => ", no ttl".into(),
         (Expiry::Never, Some(Ttl::Left(ms))) => {
@@ -108,13 +114,14 @@ fn record(key: &[u8], receipt: &Receipt) -> Record {
         .with_bytes("key", key)
         .with_bytes("stored_key", &receipt.stored_key.key)
         .with("stored", receipt.written)
-        .with("serializer", receipt.url.clone())
+        .with("serializer", receipt.form.clone())
         .with("size", receipt.size)
         .with("existed", receipt.ttl_before.is_some())
 }
 
 impl Args {
-    fn put(&self, key: Vec<u8>, value: Value) -> Put {
+    /// What the options say of every entry; key and value are to be filled in.
+    fn put(&self) -> Put {
         let expiry = match self.when.ttl.or(self.when.at) {
             Some(expiry) => expiry,
             None if self.keep_ttl => Expiry::Keep,
@@ -125,7 +132,22 @@ impl Args {
             (_, true) => Condition::IfPresent,
             _ => Condition::Always,
         };
-        Put { key, value, expiry, condition, tag: self.tag.clone() }
+        let (key, value, form) = (Vec::new(), Value::over(Vec::new()), Form::AsIs);
+        Put { key, value, form, expiry, condition, tag: self.tag.clone() }
+    }
+
+    /// A put of a file under the options: what they say comes before what the line says.
+    fn over(&self, line: Put, codec: Option<&Codec>) -> Put {
+        let options = self.put();
+        let expiry =
+            if options.expiry == Expiry::Never && self.when.ttl.is_none() { line.expiry } else { options.expiry };
+        Put {
+            form: codec.map_or(line.form, |codec| Form::By(codec.clone())),
+            expiry,
+            condition: options.condition,
+            tag: options.tag.or(line.tag),
+            ..line
+        }
     }
 
     fn unmet(&self) -> &'static str {
@@ -135,42 +157,46 @@ impl Args {
 
 /// Reads a JSONL file line by line and stores it in batches: memory does not grow with the file.
 fn set_many(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> {
-    let limits = global.limits();
+    let (limits, codec) = (global.limits(), target::codec(global)?);
+    super::records(printer)?;
     let name = args.from.as_ref().expect("the parser asks for a key and a value, or for --from");
-    let mut source: Box<dyn BufRead> = if name == "-" {
-        Box::new(std::io::stdin().lock())
-    } else {
-        let shown = std::path::Path::new(name).display();
-        let file = std::fs::File::open(name).map_err(|error| Stop::usage(format!("cannot open {shown}: {error}")))?;
-        Box::new(std::io::BufReader::new(file))
-    };
+    let mut source = source(name)?;
     let mut cache = target::open(global, printer)?;
     let mut progress = printer.progress("storing");
-    let (mut stored, mut unmet, mut number) = (0_u64, 0_u64, 0_u64);
-    let mut batch = Vec::with_capacity(BATCH);
+    let mut tally = Tally::default();
+    let (mut number, mut batch) = (0_u64, Vec::with_capacity(BATCH));
     loop {
-        let line = next_line(&mut source, &limits).with_context(|| format!("line {}", number + 1))?;
+        let line = next_line(&mut source, &limits).with_context(|| told(number + 1, tally.stored))?;
         if let Some(line) = &line {
             number += 1;
-            if let Some(put) = args.parse(line, &limits).with_context(|| told(number, stored))? {
-                batch.push(put);
-            }
+            let put = lines::put(line, &limits).with_context(|| told(number, tally.stored))?;
+            batch.extend(put.map(|put| args.over(put, codec.as_ref())));
         }
         if batch.len() == BATCH || line.is_none() {
-            let written =
-                flush(&mut cache, std::mem::take(&mut batch), printer).with_context(|| told(number, stored))?;
-            stored += written.0;
-            unmet += written.1;
-            progress.set(stored + unmet);
+            let batch = std::mem::take(&mut batch);
+            tally.flush(&mut cache, batch, printer).with_context(|| told(number, tally.stored))?;
+            progress.set(tally.stored + tally.unmet);
         }
         if line.is_none() {
             break;
         }
     }
     drop(progress);
-    let rest = if unmet > 0 { format!(", {unmet} not: {}", args.unmet()) } else { String::new() };
-    printer.note(&format!("stored {stored} entries on {}{rest}", cache.label()));
-    Ok(if unmet > 0 { Exit::No } else { Exit::Yes })
+    let forms: Vec<&str> = tally.forms.iter().map(String::as_str).collect();
+    let forms = if forms.is_empty() { String::new() } else { format!(" as {}", forms.join(", ")) };
+    let rest = if tally.unmet > 0 { format!(", {} not: {}", tally.unmet, args.unmet()) } else { String::new() };
+    let stored = render::count(tally.stored, "entry", "entries");
+    printer.note(&format!("stored {stored}{forms} on {}{rest}", cache.label()));
+    Ok(if tally.unmet > 0 { Exit::No } else { Exit::Yes })
+}
+
+fn source(name: &OsString) -> Result<Box<dyn BufRead>> {
+    if name == "-" {
+        return Ok(Box::new(std::io::stdin().lock()));
+    }
+    let shown = std::path::Path::new(name).display();
+    let file = std::fs::File::open(name).map_err(|error| Stop::usage(format!("cannot open {shown}: {error}")))?;
+    Ok(Box::new(std::io::BufReader::new(file)))
 }
 
 fn told(number: u64, stored: u64) -> String {
@@ -188,77 +214,27 @@ fn next_line(source: &mut dyn BufRead, limits: &Limits) -> Result<Option<Vec<u8>
     Ok(if line.is_empty() { None } else { Some(line) })
 }
 
-fn flush(cache: &mut Cache, batch: Vec<Put>, printer: &mut Printer) -> Result<(u64, u64)> {
-    let keys: Vec<Vec<u8>> = batch.iter().map(|put| put.key.clone()).collect();
-    let receipts = cache.set(batch)?;
-    let written = receipts.iter().filter(|receipt| receipt.written).count() as u64;
-    if printer.format() == Format::Jsonl {
-        for (key, receipt) in keys.iter().zip(&receipts) {
-            printer.record(&record(key, receipt))?;
-        }
-    }
-    Ok((written, receipts.len() as u64 - written))
+/// What became of the lines so far.
+#[derive(Default)]
+struct Tally {
+    stored: u64,
+    unmet: u64,
+    forms: BTreeSet<String>,
 }
 
-impl Args {
-    /// A line of JSONL as a put; `None` for a blank line and for a recorded miss.
-    fn parse(&self, line: &[u8], limits: &Limits) -> Result<Option<Put>> {
-        if line.trim_ascii().is_empty() {
-            return Ok(None);
+impl Tally {
+    fn flush(&mut self, cache: &mut Cache, batch: Vec<Put>, printer: &mut Printer) -> Result<()> {
+        let keys: Vec<Vec<u8>> = batch.iter().map(|put| put.key.clone()).collect();
+        for (key, receipt) in keys.iter().zip(cache.set(batch)?) {
+            if printer.records() == Some(true) {
+                printer.record(&record(key, &receipt))?;
+            }
+            self.stored += u64::from(receipt.written);
+            self.unmet += u64::from(!receipt.written);
+            if receipt.written {
+                self.forms.insert(receipt.form);
+            }
         }
-        let json = Codec::parse("json://").expect("the layer is in the table");
-        let decoded = json.decode(line.to_vec(), limits).map_err(|error| Stop::usage(error.to_string()))?;
-        let fields = Fields::of(&decoded.value)?;
-        if fields.find("hit").is_some_and(|hit| hit == Node::Bool(false)) {
-            return Ok(None);
-        }
-        let key = fields.find("key").ok_or_else(|| Stop::usage("there is no `key`"))?;
-        let value = fields.find("value").ok_or_else(|| Stop::usage("there is no `value`"))?;
-        let key = fields.part(key, limits)?;
-        let key = match key.root() {
-            Node::Str(span) | Node::Bytes(span) => key.text(span).to_vec(),
-            _ => return Err(Stop::usage("`key` is neither text nor {\"$bytes\": …}").into()),
-        };
-        let mut put = self.put(key, fields.part(value, limits)?);
-        if self.when.ttl.or(self.when.at).is_none() && !self.keep_ttl {
-            put.expiry = match fields.find("ttl_ms") {
-                None | Some(Node::None) => Expiry::Never,
-                Some(Node::Int(ms)) if ms > 0 => Expiry::In(ms.unsigned_abs()),
-                Some(_) => {
-                    return Err(Stop::usage("`ttl_ms` is neither a positive number of milliseconds nor null").into());
-                }
-            };
-        }
-        if let (None, Some(Node::Str(span))) = (&put.tag, fields.find("tag")) {
-            put.tag = Some(String::from_utf8_lossy(decoded.value.text(span)).into_owned());
-        }
-        Ok(Some(put))
-    }
-}
-
-/// The fields of one line.
-struct Fields<'a> {
-    value: &'a Value,
-    pairs: &'a [Node],
-}
-
-impl<'a> Fields<'a> {
-    fn of(value: &'a Value) -> Result<Fields<'a>> {
-        match value.root() {
-            Node::Dict(id) => Ok(Fields { value, pairs: value.members(id) }),
-            _ => Err(Stop::usage("it is no JSON object").into()),
-        }
-    }
-
-    fn find(&self, name: &str) -> Option<Node> {
-        let is = |node: &Node| matches!(node, Node::Str(span) if self.value.text(*span) == name.as_bytes());
-        self.pairs.chunks_exact(2).find(|pair| is(&pair[0])).map(|pair| pair[1])
-    }
-
-    /// A field as a value of its own.
-    fn part(&self, node: Node, limits: &Limits) -> Result<Value> {
-        let mut part = self.value.clone();
-        part.set_root(node);
-        Ok(typed_json::lift(&part, limits).map_err(|error| Stop::usage(error.to_string()))?)
+        Ok(())
     }
 }

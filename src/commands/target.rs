@@ -43,7 +43,7 @@ pub struct Global {
     #[arg(short, long, value_name = "FORMAT", value_enum, global = true, default_value_t)]
     pub output: Format,
     /// For connecting, and again for each command
-    #[arg(long, value_name = "TIME", global = true, default_value = "5s", value_parser = arguments::duration)]
+    #[arg(long, value_name = "TIME", global = true, default_value = "5s", value_parser = arguments::timeout)]
     pub timeout: Duration,
     /// Raise or lower a limit on what is decoded; may be repeated
     #[arg(long = "max", value_name = "NAME=N", global = true, action = ArgAction::Append)]
@@ -64,6 +64,9 @@ pub struct Global {
     /// Colours in text output
     #[arg(long, value_name = "WHEN", value_enum, global = true, default_value_t)]
     pub color: Colour,
+    /// Keys are escaped as ls shows them on a terminal: \n, \x00, \\ and so on
+    #[arg(short, long, global = true)]
+    pub escaped: bool,
     /// No remarks on stderr, only warnings and errors
     #[arg(short, long, global = true)]
     pub quiet: bool,
@@ -89,7 +92,7 @@ pub fn open(global: &Global, printer: &mut Printer) -> Result<Cache> {
     let reader = reader(global)?;
     let layout = layout(global)?;
     let options = options(global)?;
-    let url = global.backend.as_deref().unwrap_or("disk:");
+    let url = global.backend.as_deref().filter(|url| !url.is_empty()).unwrap_or("disk:");
     let connect = backend::parse(url, &options).with_context(|| format!("the backend URL {}", redact(url)))?;
     if global.tls_insecure {
         printer.warn("--tls-insecure: any certificate is trusted; anyone on the way can read and change everything");
@@ -111,7 +114,7 @@ pub fn reader(global: &Global) -> Result<Reader> {
 /// When the serializer URL means nothing.
 pub fn codec(global: &Global) -> Result<Option<Codec>> {
     match global.serializer.as_deref() {
-        None | Some("auto" | "auto:" | "auto://") => Ok(None),
+        None | Some("" | "auto:" | "auto://") => Ok(None),
         Some(url) => Ok(Some(Codec::parse(url).context("the serializer URL")?)),
     }
 }

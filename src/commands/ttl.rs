@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 
 use super::{Global, arguments, target};
 use crate::exit::Exit;
-use crate::render::{self, Format, Printer, Record, escape};
+use crate::render::{self, Printer, Record, escape};
 
 /// Print how long keys will stay
 ///
@@ -19,19 +19,18 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> {
-    let keys = arguments::keys(&args.keys);
+    let records = super::records(printer)?;
+    let keys = arguments::keys(&args.keys, global.escaped)?;
     let mut cache = target::open(global, printer)?;
     let all = cache.facts(&keys).context("cannot look")?;
     for (key, facts) in keys.iter().zip(&all) {
         let record = Record::new().with_bytes("key", key).with("hit", facts.is_some());
         match facts {
-            Some(facts) if printer.format() == Format::Jsonl => {
-                printer.record(&record.with_ttl("ttl_ms", facts.ttl))?
-            }
-            None if printer.format() == Format::Jsonl => printer.record(&record)?,
+            Some(facts) if records => printer.record(&record.with_ttl("ttl_ms", facts.ttl))?,
+            None if records => printer.record(&record)?,
             Some(facts) if keys.len() == 1 => printer.line(&render::ttl(facts.ttl))?,
             Some(facts) => printer.line(&format!("{}\t{}", render::ttl(facts.ttl), escape::line(key)))?,
-            None => printer.note(&format!("no entry `{}`", escape::line(key))),
+            None => printer.note(&format!("no entry `{}` on {}", escape::line(key), cache.label())),
         }
     }
     Ok(if all.iter().all(Option::is_some) { Exit::Yes } else { Exit::No })

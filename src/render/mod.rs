@@ -81,6 +81,17 @@ impl Printer {
         self.format
     }
 
+    /// Whether results are records, one JSON object a line, or text: what a command can print that
+    /// prints no values. `None` for the formats that are for values.
+    #[must_use]
+    pub fn records(&self) -> Option<bool> {
+        match self.format {
+            Format::Text => Some(false),
+            Format::Json | Format::Jsonl => Some(true),
+            Format::Plain | Format::Python | Format::Raw => None,
+        }
+    }
+
     /// Whether stdout is a terminal.
     #[must_use]
     pub fn is_terminal(&self) -> bool {
@@ -106,13 +117,12 @@ impl Printer {
             Format::Plain => {
                 let (plain, notes) = plain::lower(value, &self.limits)?;
                 json::write(&plain, self.escape(), &self.limits, &mut self.out)?;
-                for note in notes {
-                    self.note(&note);
-                }
+                self.out.write_all(b"\n")?;
+                notes.iter().for_each(|note| self.note(note));
+                return Ok(());
             }
         }
-        self.out.write_all(b"\n")?;
-        Ok(())
+        Ok(self.out.write_all(b"\n")?)
     }
 
     /// A value as typed JSON, for a record.
@@ -315,6 +325,12 @@ pub fn ttl(ttl: Ttl) -> String {
         }
     }
     words.join(" ")
+}
+
+/// So many of something: `1 key`, `2 keys`.
+#[must_use]
+pub fn count(number: u64, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
 }
 
 /// A number of bytes as people write it: `512 B`, `1.5 KiB`.

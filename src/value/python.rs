@@ -234,7 +234,7 @@ fn word(value: &Value, node: Node, words: Words, out: &mut Vec<u8>) -> Option<Ti
         Node::Bytes(span) => scalar::write_bytes(value.text(span), out),
         Node::ByteArray(span) => {
             out.extend_from_slice(b"bytearray(");
-            scalar::write_bytes(value.text(span), out);
+            scalar::write_byte_array(value.text(span), out);
             out.push(b')');
         }
         Node::Global(_) => write_global(value, node, out),
@@ -243,7 +243,7 @@ fn word(value: &Value, node: Node, words: Words, out: &mut Vec<u8>) -> Option<Ti
         Node::ReadOnlyBuffer(n) => out.extend_from_slice(format!("readonly_buffer({n})").as_bytes()),
         Node::Ext(code, span) => {
             out.extend_from_slice(format!("Ext({code}, ").as_bytes());
-            scalar::write_bytes(value.text(span), out);
+            scalar::write_byte_array(value.text(span), out);
             out.push(b')');
         }
         Node::Timestamp(seconds, nanoseconds) => {

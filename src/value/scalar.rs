@@ -144,6 +144,17 @@ pub fn write_name(text: &[u8], out: &mut Vec<u8>) {
 /// Bytes with `b` and their quotes.
 pub fn write_bytes(bytes: &[u8], out: &mut Vec<u8>) {
     let quote = quote(bytes);
+    write_quoted(bytes, quote, &[quote], out);
+}
+
+/// The bytes in the repr of a bytearray: a single quote is escaped in it whatever quotes are around
+/// (`bytearray_repr` in CPython 3.11, `Objects/bytearrayobject.c`).
+pub fn write_byte_array(bytes: &[u8], out: &mut Vec<u8>) {
+    let quote = quote(bytes);
+    write_quoted(bytes, quote, &[quote, b'\''], out);
+}
+
+fn write_quoted(bytes: &[u8], quote: u8, escaped: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(&[b'b', quote]);
     for byte in bytes {
         match byte {
@@ -151,7 +162,7 @@ pub fn write_bytes(bytes: &[u8], out: &mut Vec<u8>) {
             b'\t' => out.extend_from_slice(b"\\t"),
             b'\n' => out.extend_from_slice(b"\\n"),
             b'\r' => out.extend_from_slice(b"\\r"),
-            b if *b == quote => out.extend_from_slice(&[b'\\', quote]),
+            b if escaped.contains(b) => out.extend_from_slice(&[b'\\', *b]),
             0x20..0x7f => out.push(*byte),
             _ => push_hex(b'x', u32::from(*byte), 2, out),
         }

@@ -19,7 +19,7 @@ fn the_first_minute() {
     session(
         &Env::new(),
         &[
-            (&["get", "user:42"], 1, "", ""),
+            (&["get", "user:42"], 1, "", "no entry `user:42` on disk://"),
             (
                 &["set", "user:42", r#"{"name": "Ada", "roles": ["admin"]}"#, "--ttl", "1h"],
                 0,
@@ -35,7 +35,11 @@ fn the_first_minute() {
             (&["ttl", "user:42"], 0, "never\n", ""),
             (&["expire", "user:42", "--ttl", "2d"], 0, "", ""),
             (&["set", "user:42", "[2]", "--keep-ttl"], 0, "", "ttl of 2d kept"),
-            (&["del", "user:42"], 0, "", "deleted 1 of 1 keys"),
+            (&["del", "--dry-run", "user:42"], 0, "would delete user:42\n", ""),
+            (&["set", "user:42", "5", "--nx"], 1, "", "not stored: there is an entry already"),
+            (&["set", "user:42", "5", "--at", "2020-01-01T00:00:00Z"], 2, "", "in the past"),
+            (&["get", "user:42", "-o", "python"], 0, "[2]\n", ""),
+            (&["del", "user:42"], 0, "", "deleted 1 of 1 key"),
             (&["del", "user:42"], 1, "", "no entry `user:42`"),
             (&["ls"], 1, "", ""),
         ],
@@ -57,7 +61,7 @@ fn many_keys_at_once() {
                 &["get", "-o", "jsonl", "a", "nope"],
                 1,
                 "{\"key\": \"a\", \"stored_key\": \"a\", \"hit\": true, \"ttl_ms\": null, \"tag\": null, \
-                 \"serializer\": \"json://\", \"value\": 1}\n\
+                 \"type\": \"bytes\", \"serializer\": \"json://\", \"certainty\": \"ambiguous\", \"value\": 1}\n\
                  {\"key\": \"nope\", \"stored_key\": \"nope\", \"hit\": false}\n",
                 "",
             ),
@@ -176,13 +180,13 @@ fn deleting_by_pattern_asks_first() {
         &env,
         &[
             (&["del", "--match", "nothing*"], 1, "", "no key matches"),
-            (&["del", "--match", "user:\\*", "--dry-run"], 0, "1 keys match `user:\\*`\n  user:*\n", ""),
+            (&["del", "--match", "user:\\*", "--dry-run"], 0, "1 key matches `user:\\*`\n  user:*\n", ""),
             (&["del", "--match", "user:*"], 6, "", "--yes deletes, --dry-run shows"),
             (&["exists", "user:1"], 0, "yes\n", ""),
             (&["del", "--match", "user:*", "--yes"], 0, "", "deleted 3 keys"),
             (&["ls"], 0, "other\n", ""),
             (&["-l", "plain://o", "ls"], 0, "ther\n", ""),
-            (&["-l", "plain://o", "del", "--match", "t*", "--yes"], 0, "", "deleted 1 keys"),
+            (&["-l", "plain://o", "del", "--match", "t*", "--yes"], 0, "", "deleted 1 key"),
         ],
     );
 }
@@ -227,7 +231,8 @@ fn what_get_prints_set_takes() {
     let lines = env.run(["get", "-o", "jsonl", "a", "b", "miss"]);
     assert_eq!(lines.status, Some(1));
     env.ok(["del", "a", "b"]);
-    env.feed(["set", "--from", "-", "-s", "pickle://"], &lines.stdout).ok();
+    env.feed(["set", "--from", "-"], &lines.stdout).ok();
+    assert!(env.ok(["inspect", "a"]).contains("pickle://"));
     assert_eq!(env.ok(["get", "-o", "python", "a", "b"]), "(1, b'\\xff')\n{'x': [1, None]}\n");
     assert_eq!(ttl_as_given(&env.ok(["ttl", "a"])), "1h\n");
     assert_eq!(env.ok(["ttl", "b"]), "never\n");

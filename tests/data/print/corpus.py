@@ -71,7 +71,7 @@ def any_decimal():
 
 LEAVES = [
     any_int, any_float, any_text, lambda: rng.choice(SURROGATES), lambda: rng.randbytes(rng.randrange(8)),
-    lambda: b"it's", lambda: bytearray(rng.randbytes(3)), lambda: None, lambda: True,
+    lambda: b"it's", lambda: bytearray(rng.randbytes(3)), lambda: bytearray(rng.choice([b"it's", b"'\"", b"'"])), lambda: None, lambda: True,
     lambda: complex(any_float(), any_float()), lambda: complex(0.0, float("nan")), lambda: float("-inf"),
     lambda: range(rng.randrange(3), rng.randrange(9), rng.choice([1, 2, -1])), lambda: slice(1, None, "a"),
     any_datetime, lambda: any_datetime().date(), lambda: any_datetime().timetz(),

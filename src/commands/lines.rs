@@ -1,0 +1,153 @@
+//! One line of JSONL as something to store: what `get -o jsonl` prints, `set --from` takes.
+
+use anyhow::Result;
+
+use crate::cache::{Form, Put};
+use crate::codec::Codec;
+use crate::entry::{Condition, Expiry};
+use crate::exit::Stop;
+use crate::limits::Limits;
+use crate::url::UrlError;
+use crate::value::{Node, Value, typed_json};
+
+/// The fields that a line may have. Those that only say what was read are passed over.
+const FIELDS: &[&str] =
+    &["key", "value", "ttl_ms", "tag", "serializer", "type", "hit", "stored_key", "certainty", "dangerous"];
+
+/// Reads one line; `None` for a blank one and for a recorded miss.
+///
+/// # Errors
+/// What is wrong with the line.
+pub fn put(line: &[u8], limits: &Limits) -> Result<Option<Put>> {
+    if line.trim_ascii().is_empty() {
+        return Ok(None);
+    }
+    let json = Codec::parse("json://").expect("the layer is in the table");
+    let decoded = json.decode(line.to_vec(), limits).map_err(|error| Stop::usage(error.to_string()))?;
+    let fields = Fields::of(&decoded.value)?;
+    if fields.find("hit") == Some(Node::Bool(false)) {
+        return Ok(None);
+    }
+    let missing = |name| Stop::usage(format!("there is no `{name}`"));
+    let key = fields.part(fields.find("key").ok_or_else(|| missing("key"))?, limits)?;
+    let key = match key.root() {
+        Node::Str(span) | Node::Bytes(span) => key.text(span).to_vec(),
+        _ => return Err(Stop::usage("`key` is neither text nor {\"$bytes\": …}").into()),
+    };
+    let value = fields.part(fields.find("value").ok_or_else(|| missing("value"))?, limits)?;
+    let expiry = match fields.find("ttl_ms") {
+        None | Some(Node::None) => Expiry::Never,
+        Some(Node::Int(ms)) if ms > 0 => Expiry::In(ms.unsigned_abs()),
+        Some(_) => return Err(Stop::usage("`ttl_ms` is neither a positive number of milliseconds nor null").into()),
+    };
+    let (form, tag) = (fields.form()?, fields.text("tag")?.map(str::to_owned));
+    Ok(Some(Put { key, value, form, expiry, condition: Condition::Always, tag }))
+}
+
+/// The fields of one line.
+struct Fields<'a> {
+    value: &'a Value,
+    pairs: &'a [Node],
+}
+
+impl<'a> Fields<'a> {
+    fn of(value: &'a Value) -> Result<Fields<'a>> {
+        let Node::Dict(id) = value.root() else { return Err(Stop::usage("it is no JSON object").into()) };
+        let fields = Fields { value, pairs: value.members(id) };
+        for pair in fields.pairs.chunks_exact(2) {
+            let name = fields.as_text(pair[0]).unwrap_or_default();
+            if !FIELDS.contains(&name) {
+                return Err(UrlError::unknown("field", name, FIELDS).into());
+            }
+        }
+        Ok(fields)
+    }
+
+    fn find(&self, name: &str) -> Option<Node> {
+        let mut pairs = self.pairs.chunks_exact(2);
+        pairs.find(|pair| self.as_text(pair[0]) == Some(name)).map(|pair| pair[1])
+    }
+
+    fn as_text(&self, node: Node) -> Option<&'a str> {
+        match node {
+            Node::Str(span) => std::str::from_utf8(self.value.text(span)).ok(),
+            _ => None,
+        }
+    }
+
+    /// A field that is text, null or not there.
+    fn text(&self, name: &str) -> Result<Option<&'a str>> {
+        match self.find(name) {
+            None | Some(Node::None) => Ok(None),
+            Some(node) => match self.as_text(node) {
+                Some(text) => Ok(Some(text)),
+                None => Err(Stop::usage(format!("`{name}` is not text")).into()),
+            },
+        }
+    }
+
+    /// The form that the line was read in is the one it is written in.
+    fn form(&self) -> Result<Form> {
+        match self.text("type")? {
+            None | Some("bytes" | "string") => match self.text("serializer")? {
+                None => Ok(Form::AsIs),
+                Some(url) => Ok(Form::By(Codec::parse(url)?)),
+            },
+            Some("pickle" | "text" | "int" | "float") => Ok(Form::Native),
+            Some(kind @ ("hash" | "list" | "set" | "zset" | "stream")) => {
+                Err(Stop::data(format!("a {kind} of Redis cannot be written back, only shown")).into())
+            }
+            Some(other) => Err(Stop::usage(format!("`type` says `{other}`, which no entry is")).into()),
+        }
+    }
+
+    /// A field as a value of its own.
+    fn part(&self, node: Node, limits: &Limits) -> Result<Value> {
+        let mut part = self.value.clone();
+        part.set_root(node);
+        Ok(typed_json::lift(&part, limits).map_err(|error| Stop::usage(error.to_string()))?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(line: &str) -> Result<Option<Put>> {
+        put(line.as_bytes(), &Limits::DEFAULT)
+    }
+
+    #[test]
+    fn a_line_says_all_that_an_entry_is() {
+        let put =
+            read(r#"{"key": {"$bytes": "/w=="}, "value": [1], "ttl_ms": 5, "serializer": "pickle://", "tag": "t"}"#);
+        let Put { key, form, expiry, tag, .. } = put.unwrap().unwrap();
+        assert_eq!((key.as_slice(), expiry, tag.as_deref()), (&b"\xff"[..], Expiry::In(5), Some("t")));
+        assert_eq!(form, Form::By(Codec::parse("pickle://").unwrap()));
+        assert_eq!(read(r#"{"key": "k", "value": 1}"#).unwrap().unwrap().form, Form::AsIs);
+        let native = r#"{"key": "k", "value": 1, "type": "int", "serializer": null}"#;
+        assert_eq!(read(native).unwrap().unwrap().form, Form::Native);
+        for nothing in ["", " \n", r#"{"key": "k", "hit": false}"#] {
+            assert!(read(nothing).unwrap().is_none(), "{nothing}");
+        }
+    }
+
+    #[test]
+    fn a_slip_in_a_line_is_named() {
+        for (line, part) in [
+            (r#"{"key": "k", "valeu": 1}"#, "did you mean `value`?"),
+            (r#"{"key": "k"}"#, "no `value`"),
+            (r#"{"value": 1}"#, "no `key`"),
+            (r#"{"key": 5, "value": 1}"#, "neither text nor"),
+            (r#"{"key": "k", "value": 1, "ttl": 5}"#, "did you mean `ttl_ms`?"),
+            (r#"{"key": "k", "value": 1, "ttl_ms": -5}"#, "neither a positive number"),
+            (r#"{"key": "k", "value": {}, "type": "hash"}"#, "cannot be written back"),
+            (r#"{"key": "k", "value": 1, "serializer": "pickel://"}"#, "did you mean `pickle`?"),
+            ("[1]", "no JSON object"),
+            ("{", "at byte 1"),
+        ] {
+            let error = read(line).unwrap_err().to_string();
+            assert!(error.contains(part), "{line}: {error}");
+        }
+    }
+}
