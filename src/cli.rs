@@ -6,11 +6,13 @@ use clap::builder::PossibleValue;
 use clap::{Parser, ValueEnum};
 
 use crate::commands::{Command, Global};
+use crate::exit::{Exit, STATUSES};
 use crate::render::{Colour, Format};
 
 /// Look into and operate the caches that applications fill
 #[derive(Debug, Parser)]
-#[command(name = "cachectl", version, arg_required_else_help = true, after_help = AFTER_HELP, max_term_width = 100)]
+#[command(name = "cachectl", version, arg_required_else_help = true, max_term_width = 100)]
+#[command(after_help = EXAMPLES, after_long_help = after_long_help())]
 pub struct Cli {
     /// What holds for every command
     #[command(flatten)]
@@ -20,16 +22,23 @@ pub struct Cli {
     pub command: Command,
 }
 
-const AFTER_HELP: &str = "\
+const EXAMPLES: &str = "\
 Examples:
-  cachectl set user:42 '{\"name\": \"Ada\"}' --ttl 1h      store a value, on the embedded store
+  cachectl set user:42 '{\"name\": \"Ada\"}' --ttl 1h        store a value, on the embedded store
   cachectl get user:42                                   print it
   cachectl -b redis://localhost/0 ls --match 'user:*'    list keys on a Redis
   cachectl -b redis://localhost/0 inspect user:42        why it decodes as it does
   cachectl decode -s pickle+zstd:// < value.bin          the codec alone
 
-Exit status: 0 yes, 1 no (a miss), 2 usage, 3 cannot decode or would lose data, 4 denied,
-5 unreachable or failed, 6 confirmation missing, 7 partly done.";
+--help has the URLs, the limits and the exit statuses.";
+
+/// The examples and the table of exit statuses.
+fn after_long_help() -> String {
+    let row = |(exit, about): &(Exit, &str)| format!("  {:>3}  {about}", *exit as u8);
+    let statuses: Vec<String> = STATUSES.iter().map(row).collect();
+    let examples = EXAMPLES.rsplit_once("\n\n").map_or(EXAMPLES, |(examples, _)| examples);
+    format!("{examples}\n\nExit status:\n{}", statuses.join("\n"))
+}
 
 impl ValueEnum for Format {
     fn value_variants<'a>() -> &'a [Format] {
