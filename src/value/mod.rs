@@ -249,13 +249,6 @@ impl Value {
         Span { start: to_u32(start), len: to_u32(text.len()) }
     }
 
-    /// Adds text to the end of `span`, which must be what was pushed last.
-    pub fn extend_text(&mut self, span: Span, text: &[u8]) -> Span {
-        assert_eq!(span.start as usize + span.len as usize, self.text.len(), "only the last text grows");
-        let added = self.push_text(text);
-        Span { start: span.start, len: span.len + added.len }
-    }
-
     /// A bytearray of its own, even when it is empty.
     pub fn byte_array(&mut self, bytes: &[u8]) -> Node {
         self.push_text(b"\0");
