@@ -12,6 +12,7 @@ use super::cursor::Cursor;
 use super::keys::Keys;
 use super::{Error, Parameters, Row, Serializer, Work};
 use crate::limits::Limits;
+use crate::value::code_point::{invalid_at, push_code_point};
 use crate::value::draft::{Draft, Drafted};
 use crate::value::json::{Escape, write};
 use crate::value::print::PrintError;
@@ -72,24 +73,13 @@ fn utf8(bytes: Vec<u8>, notes: &mut Vec<String>) -> Result<Vec<u8>, Error> {
         _ => ("", Vec::new()),
     };
     if name.is_empty() {
-        check_utf8(&bytes)?;
-        return Ok(bytes);
+        return match invalid_at(&bytes) {
+            None => Ok(bytes),
+            Some(offset) => Err(Error::malformed("json", offset as u64, "the text is not UTF-8")),
+        };
     }
     notes.push(format!("the text is {name}"));
     Ok(text)
-}
-
-/// That the bytes are UTF-8; encoded surrogates pass, as with Python's `surrogatepass`.
-fn check_utf8(bytes: &[u8]) -> Result<(), Error> {
-    let mut rest = bytes;
-    while let Err(error) = std::str::from_utf8(rest) {
-        rest = &rest[error.valid_up_to()..];
-        let [0xed, 0xa0..=0xbf, 0x80..=0xbf, after @ ..] = rest else {
-            return Err(Error::malformed("json", (bytes.len() - rest.len()) as u64, "the text is not UTF-8"));
-        };
-        rest = after;
-    }
-    Ok(())
 }
 
 fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Result<Vec<u8>, Error> {
@@ -99,10 +89,8 @@ fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Result<Vec<u8>, Error> {
     }
     let mut out = Vec::with_capacity(units.len());
     for item in char::decode_utf16(units.iter().map(|bytes| unit(*bytes))) {
-        match item {
-            Ok(char) => push_char(char, &mut out),
-            Err(lone) => push_surrogate(u32::from(lone.unpaired_surrogate()), &mut out),
-        }
+        let code = item.map_or_else(|lone| lone.unpaired_surrogate().into(), u32::from);
+        push_code_point(code, &mut out);
     }
     Ok(out)
 }
@@ -114,24 +102,13 @@ fn utf32(bytes: &[u8], unit: fn([u8; 4]) -> u32) -> Result<Vec<u8>, Error> {
     }
     let mut out = Vec::with_capacity(units.len());
     for (bytes, index) in units.iter().zip(0_u64..) {
-        match (unit(*bytes), char::from_u32(unit(*bytes))) {
-            (_, Some(char)) => push_char(char, &mut out),
-            (code @ 0xd800..=0xdfff, None) => push_surrogate(code, &mut out),
-            (code, None) => {
-                return Err(Error::malformed("json", 4 * index, format!("no UTF-32 character is numbered {code:#x}")));
-            }
+        let code = unit(*bytes);
+        if code > u32::from(char::MAX) {
+            return Err(Error::malformed("json", 4 * index, format!("no UTF-32 character is numbered {code:#x}")));
         }
+        push_code_point(code, &mut out);
     }
     Ok(out)
-}
-
-fn push_char(char: char, out: &mut Vec<u8>) {
-    out.extend_from_slice(char.encode_utf8(&mut [0; 4]).as_bytes());
-}
-
-fn push_surrogate(code: u32, out: &mut Vec<u8>) {
-    let [_, _, high, low] = code.to_be_bytes();
-    out.extend([0xed, 0x80 | (high << 2 & 0x3c) | low >> 6, 0x80 | low & 0x3f]);
 }
 
 /// The machine: what is open, and what was read of it.
@@ -330,10 +307,7 @@ impl<'a> Reader<'a> {
                     0xd800..=0xdbff => self.low_surrogate()?.map(|low| 0x1_0000 + ((code & 0x3ff) << 10 | low & 0x3ff)),
                     _ => None,
                 };
-                match char::from_u32(joined.unwrap_or(code)) {
-                    Some(char) => push_char(char, out),
-                    None => push_surrogate(code, out),
-                }
+                push_code_point(joined.unwrap_or(code), out);
                 return Ok(());
             }
             _ => return Err(self.cursor.wrong("an escape ends here that JSON does not have")),

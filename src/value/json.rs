@@ -6,8 +6,9 @@
 
 use std::io::Write;
 
+use super::code_point::{code_point, is_surrogate};
 use super::print::{Expansion, Path, PrintError};
-use super::printable::{code_point, is_printable, is_surrogate};
+use super::printable::is_printable;
 use super::{Node, Value, scalar};
 use crate::limits::Limits;
 

@@ -10,7 +10,8 @@ use std::borrow::Cow;
 
 use num_bigint::{BigInt, Sign};
 
-use super::{How, Id, Node, Object, Span, Step, Value, printable, scalar};
+use super::code_point::code_point;
+use super::{How, Id, Node, Object, Span, Step, Value, scalar};
 
 /// What an object stands for.
 #[derive(Clone, Debug, PartialEq)]
@@ -248,7 +249,7 @@ fn state<const N: usize>(value: &Value, node: Node) -> Option<[u8; N]> {
             let mut text = value.text(span);
             let mut bytes = Vec::with_capacity(N);
             while !text.is_empty() && bytes.len() <= N {
-                let (code, len) = printable::code_point(text);
+                let (code, len) = code_point(text);
                 bytes.push(u8::try_from(code).ok()?);
                 text = &text[len..];
             }

@@ -13,6 +13,7 @@
 //!
 //! This room knows no bytes format, no backend and no terminal.
 
+pub mod code_point;
 pub mod draft;
 pub mod iso;
 pub mod json;

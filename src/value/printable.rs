@@ -169,20 +169,4 @@ mod tests {
         }
         assert!(!is_printable(0xd800) && !is_printable(0x10_ffff));
     }
-
-    #[test]
-    fn code_points_are_read_from_any_bytes() {
-        for (text, expected) in [
-            (&b"a\xff"[..], (0x61, 1)),
-            ("é".as_bytes(), (0xe9, 2)),
-            ("€".as_bytes(), (0x20ac, 3)),
-            ("😀x".as_bytes(), (0x1f600, 4)),
-            (b"\xed\xb2\x80", (0xdc80, 3)),
-            (b"\xff", (0xdcff, 1)),
-            (b"\xe2\x82", (0xdce2, 1)),
-            (b"\xe2\x82a", (0xdce2, 1)),
-        ] {
-            assert_eq!(code_point(text), expected, "{text:?}");
-        }
-    }
 }

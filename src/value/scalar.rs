@@ -5,7 +5,8 @@
 
 use num_bigint::{BigInt, Sign};
 
-use super::printable::{code_point, is_printable};
+use super::code_point::code_point;
+use super::printable::is_printable;
 use super::{Node, Value};
 
 /// CPython refuses to turn longer integers into decimal digits, which takes quadratic time.

@@ -18,6 +18,7 @@ use super::opcode::{self as op};
 use super::{HIGHEST_PROTOCOL, names};
 use crate::codec::Error;
 use crate::limits::Limits;
+use crate::value::code_point::{invalid_at, push_code_point};
 use crate::value::{Global, How, Id, Node, Object, Span, Step, Value};
 
 /// Boxed, so that the results of the hot loop fit registers.
@@ -548,18 +549,13 @@ impl Machine<'_> {
         self.push(Node::Str(span))
     }
 
-    /// Accepts what CPython's `surrogatepass` accepts: UTF-8, and surrogates in three bytes each.
+    /// Accepts what CPython's `surrogatepass` accepts.
     #[cold]
     fn check_surrogates(&self, text: &[u8], from: usize) -> Res<()> {
-        let mut at = 0;
-        while let Err(error) = std::str::from_utf8(&text[at..]) {
-            at += error.valid_up_to();
-            match text[at..] {
-                [0xed, 0xa0..=0xbf, 0x80..=0xbf, ..] => at += 3,
-                _ => return Err(self.malformed(from + at, format!("{} holds invalid UTF-8", self.opcode()))),
-            }
+        match invalid_at(text) {
+            None => Ok(()),
+            Some(at) => Err(self.malformed(from + at, format!("{} holds invalid UTF-8", self.opcode()))),
         }
-        Ok(())
     }
 
     fn push_spanned(&mut self, len: u64, kind: fn(Span) -> Node) -> Res<()> {
@@ -645,12 +641,12 @@ impl Machine<'_> {
                 (b'\\', Some(b'U')) => 8,
                 (b'\\', Some(next)) => {
                     out.push(b'\\');
-                    push_code_point(&mut out, u32::from(*next));
+                    push_code_point(u32::from(*next), &mut out);
                     at += 2;
                     continue;
                 }
                 (byte, _) => {
-                    push_code_point(&mut out, u32::from(byte));
+                    push_code_point(u32::from(byte), &mut out);
                     at += 1;
                     continue;
                 }
@@ -661,7 +657,7 @@ impl Machine<'_> {
                 .and_then(|hex| u32::from_str_radix(hex, 16).ok())
                 .filter(|point| *point <= 0x10_ffff)
                 .ok_or_else(|| self.wrong("holds a bad \\u escape"))?;
-            push_code_point(&mut out, point);
+            push_code_point(point, &mut out);
             at += 2 + digits;
         }
         Ok(out)
@@ -823,9 +819,7 @@ impl Machine<'_> {
         for span in &mut spans {
             let from = self.at;
             let line = self.line()?;
-            if std::str::from_utf8(line).is_err() {
-                self.check_surrogates(line, from)?;
-            }
+            self.check_surrogates(line, from)?;
             *span = Span { start: small(from), len: small(line.len()) };
         }
         let module = self.number(spans[0]);
@@ -1231,14 +1225,6 @@ fn unescaped(line: &[u8]) -> Option<Vec<u8>> {
         out.push(simple);
     }
     Some(out)
-}
-
-/// UTF-8 of a code point, which may be a surrogate.
-fn push_code_point(out: &mut Vec<u8>, point: u32) {
-    match char::from_u32(point) {
-        Some(char) => out.extend_from_slice(char.encode_utf8(&mut [0; 4]).as_bytes()),
-        None => out.extend_from_slice(&[0xed, 0x80 | (point >> 6 & 0x3f) as u8, 0x80 | (point & 0x3f) as u8]),
-    }
 }
 
 fn small(count: usize) -> u32 {

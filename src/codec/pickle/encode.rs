@@ -14,6 +14,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use super::{names, opcode as op};
 use crate::codec::Error;
 use crate::limits::Limits;
+use crate::value::code_point::code_point;
 use crate::value::{How, Id, Node, Span, Step, Value, scalar};
 
 /// Items between a MARK and its SETITEMS, APPENDS or ADDITEMS.
@@ -1046,36 +1047,15 @@ fn single(text: &[u8]) -> Option<usize> {
 /// `\UXXXXXXXX`; so are the characters that would end the line or begin an escape.
 fn raw_unicode_escape(text: &[u8], out: &mut Vec<u8>) {
     let mut rest = text;
-    loop {
-        match *rest {
-            [] => return,
-            [byte @ (0 | b'\n' | b'\r' | 0x1a | b'\\'), ..] => {
-                escape(u32::from(byte), out);
-                rest = &rest[1..];
-            }
-            [byte @ 0..0x80, ..] => {
-                out.push(byte);
-                rest = &rest[1..];
-            }
-            [lead @ (0xc2 | 0xc3), byte, ..] => {
-                out.push(lead << 6 | byte & 0x3f);
-                rest = &rest[2..];
-            }
-            [lead, second, ref after @ ..] => {
-                let more = if lead >= 0xf0 { 2 } else { usize::from(lead >= 0xe0) };
-                let start = u32::from(lead & (0x3f >> (more + 1))) << 6 | u32::from(second & 0x3f);
-                let (tail, next) = after.split_at(more.min(after.len()));
-                escape(tail.iter().fold(start, |point, byte| point << 6 | u32::from(byte & 0x3f)), out);
-                rest = next;
-            }
-            [_] => return,
+    while !rest.is_empty() {
+        let (code, len) = code_point(rest);
+        match u8::try_from(code) {
+            Ok(byte) if !matches!(byte, 0 | b'\n' | b'\r' | 0x1a | b'\\') => out.push(byte),
+            _ if code <= 0xffff => scalar::push_hex(b'u', code, 4, out),
+            _ => scalar::push_hex(b'U', code, 8, out),
         }
+        rest = &rest[len..];
     }
-}
-
-fn escape(point: u32, out: &mut Vec<u8>) {
-    let escaped = if point > 0xffff { format!("\\U{point:08x}") } else { format!("\\u{point:04x}") };
-    out.extend_from_slice(escaped.as_bytes());
 }
 
 #[cfg(test)]

@@ -11,8 +11,8 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 
 use crate::limits::Limits;
 use crate::url::nearest;
+use crate::value::code_point::{is_surrogate, push_code_point};
 use crate::value::known::{self, Date, Time, TimeDelta};
-use crate::value::printable::is_surrogate;
 use crate::value::{Global, How, Id, Identity, Node, Object, Span, Step, Value, iso, json};
 
 /// The value that typed JSON stands for: [`super::lower()`]'s inverse.
@@ -765,9 +765,7 @@ fn unescape(text: &str) -> Option<Vec<u8>> {
         }
         let digits = rest.strip_prefix('u')?.get(..4)?;
         let code = u32::from_str_radix(digits, 16).ok().filter(|code| is_surrogate(*code))?;
-        for byte in [0xe0 | code >> 12, 0x80 | code >> 6 & 0x3f, 0x80 | code & 0x3f] {
-            out.push(u8::try_from(byte).expect("a byte of UTF-8"));
-        }
+        push_code_point(code, &mut out);
         rest = &rest[5..];
     }
     out.extend_from_slice(rest.as_bytes());

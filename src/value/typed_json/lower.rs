@@ -8,8 +8,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
 use crate::limits::{Exceeded, Limits};
+use crate::value::code_point::{code_point, is_surrogate};
 use crate::value::known::{self, Known, TimeDelta};
-use crate::value::printable::{code_point, is_surrogate};
 use crate::value::{Global, How, Id, Identity, Node, Object, Step, Value, iso, python, scalar};
 
 /// The value as one of JSON nodes only.
