@@ -250,7 +250,7 @@ impl<'a> Reader<'a> {
 
     fn close(&mut self) -> Node {
         let Open { dict, members, keys } = self.open.pop().expect("only an open container is closed");
-        let id = self.draft.container(&self.members[members..]);
+        let id = self.draft.value.container(&self.members[members..]);
         self.members.truncate(members);
         if dict && self.keys.close(keys) {
             self.repeated.push(id);

@@ -123,8 +123,8 @@ impl<'a> Reader<'a> {
         let root = loop {
             let mut node = match self.item()? {
                 Item::Leaf(node) => node,
-                Item::Array(0) => Node::List(self.draft.container(&[])),
-                Item::Map(0) => Node::Dict(self.draft.container(&[])),
+                Item::Array(0) => Node::List(self.draft.value.container(&[])),
+                Item::Map(0) => Node::Dict(self.draft.value.container(&[])),
                 Item::Array(count) => {
                     self.enter(false, count)?;
                     continue;
@@ -175,7 +175,7 @@ impl<'a> Reader<'a> {
 
     fn close(&mut self) -> Node {
         let Open { map, members, keys, odd, .. } = self.open.pop().expect("only an open container is closed");
-        let id = self.draft.container(&self.members[members..]);
+        let id = self.draft.value.container(&self.members[members..]);
         self.members.truncate(members);
         if map && self.keys.close(keys) | odd {
             self.suspects.push(id);

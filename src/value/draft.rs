@@ -7,14 +7,15 @@
 
 use num_bigint::BigInt;
 
-use super::{Id, Node, Span, Value, to_u32};
+use super::{Node, Span, Value, to_u32};
 use crate::limits::BYTES_CEILING;
 
 /// A value whose text is still being read.
 pub struct Draft<'a> {
     read: &'a [u8],
     made: Vec<u8>,
-    value: Value,
+    /// What was read so far, but for the text: ask [`Draft::text`] for that.
+    pub value: Value,
 }
 
 /// A value that lacks its text.
@@ -48,6 +49,12 @@ impl<'a> Draft<'a> {
         Draft::span(start, start + text.len())
     }
 
+    /// How many bytes were added.
+    #[must_use]
+    pub fn made(&self) -> usize {
+        self.made.len()
+    }
+
     /// The integer as a node: [`Node::Int`] where it fits.
     pub fn integer(&mut self, number: &BigInt) -> Node {
         match i64::try_from(number) {
@@ -62,14 +69,9 @@ impl<'a> Draft<'a> {
     pub fn text(&self, span: Span) -> &[u8] {
         let (start, len) = (span.start as usize, span.len as usize);
         match start.checked_sub(self.read.len()) {
-            Some(made) if !self.made.is_empty() => &self.made[made..made + len],
-            _ => &self.read[start..start + len],
+            Some(made) => &self.made[made..made + len],
+            None => &self.read[start..start + len],
         }
-    }
-
-    /// A new container with these members.
-    pub fn container(&mut self, members: &[Node]) -> Id {
-        self.value.container(members)
     }
 
     /// Ends the reading: the value is `root`.
@@ -105,7 +107,7 @@ mod tests {
             (draft.text(made), draft.text(Draft::span(1, 3)), draft.text(empty)),
             (&b"xyz"[..], &b"bc"[..], &b""[..])
         );
-        let list = draft.container(&[Node::Str(made), Node::Str(Draft::span(1, 3)), big]);
+        let list = draft.value.container(&[Node::Str(made), Node::Str(Draft::span(1, 3)), big]);
         let value = draft.finish(Node::List(list)).over(read);
         assert_eq!((value.text(made), value.text(Draft::span(1, 3))), (&b"xyz"[..], &b"bc"[..]));
         let Node::Big(span) = value.members(list)[2] else { panic!("{:?}", value.members(list)) };

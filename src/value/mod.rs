@@ -205,16 +205,6 @@ impl Value {
         Span { start: 0, len: to_u32(self.text.len()) }
     }
 
-    /// Puts `text` under a value whose spans were made ahead of it, by a reader that borrowed it.
-    ///
-    /// # Panics
-    /// When the value has text already, or `text` is too long to be addressed.
-    pub fn lay_text(&mut self, text: Vec<u8>) {
-        assert!(self.text.is_empty(), "text is laid under a value once");
-        assert!(text.len() as u64 <= u64::from(u32::MAX), "text is limited below 32 bits");
-        self.text = text;
-    }
-
     /// The node that the value is.
     #[must_use]
     pub fn root(&self) -> Node {

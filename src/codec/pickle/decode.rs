@@ -6,8 +6,8 @@
 //! that type, so that there is one form of it downstream.
 //!
 //! Text is not copied: the machine borrows the input, spans point into it, and what had to be
-//! unescaped or translated goes to a second piece that is put behind the input at the end. The
-//! bytes are hostile: nothing is reserved before a length has met the input's end or a limit.
+//! unescaped or translated is put behind the input at the end: see [`Draft`]. The bytes are
+//! hostile: nothing is reserved before a length has met the input's end or a limit.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -19,6 +19,7 @@ use super::{HIGHEST_PROTOCOL, names};
 use crate::codec::Error;
 use crate::limits::Limits;
 use crate::value::code_point::{invalid_at, push_code_point};
+use crate::value::draft::Draft;
 use crate::value::{Global, How, Id, Node, Object, Span, Step, Value};
 
 /// Boxed, so that the results of the hot loop fit registers.
@@ -31,17 +32,15 @@ const STRIDE: u64 = 4096;
 const MEMO_GAP: usize = 8;
 
 /// The value of `bytes`.
-pub(super) fn decode(mut bytes: Vec<u8>, limits: &Limits, notes: &mut Vec<String>) -> Result<Value, Error> {
+pub(super) fn decode(bytes: Vec<u8>, limits: &Limits, notes: &mut Vec<String>) -> Result<Value, Error> {
     limits.check("decoded", bytes.len() as u64).map_err(|exceeded| Error::limit("pickle", None, exceeded))?;
     let mut machine = Machine::over(&bytes, limits);
     let root = machine.run().map_err(|error| *error)?;
-    let Machine { mut value, extra, mut dicts, odd, at, .. } = machine;
+    let Machine { draft, mut dicts, odd, at, .. } = machine;
     dicts.sort_unstable();
     dicts.dedup();
     let beyond = bytes.len() - at;
-    bytes.extend_from_slice(&extra);
-    value.lay_text(bytes);
-    value.set_root(root);
+    let mut value = draft.finish(root).over(bytes);
     value.check_depth(limits).map_err(|exceeded| Error::limit("pickle", None, exceeded))?;
     let repeated = dedupe(&mut value, &dicts);
     odd.tell(repeated, beyond, notes);
@@ -103,10 +102,7 @@ struct Machine<'a> {
     fuel: u64,
     opcodes_left: u64,
     protocol: u8,
-    /// Containers, objects and globals; its text is laid under it at the end.
-    value: Value,
-    /// Text that does not stand in the input; spans count it from the input's end.
-    extra: Vec<u8>,
+    draft: Draft<'a>,
     stack: Vec<Node>,
     marks: Vec<usize>,
     /// Where the last mark stands: pops stop here.
@@ -146,8 +142,7 @@ impl<'a> Machine<'a> {
             fuel: 0,
             opcodes_left: limits.opcodes,
             protocol: 0,
-            value: Value::over(Vec::new()),
-            extra: Vec::new(),
+            draft: Draft::new(input),
             stack: Vec::new(),
             marks: Vec::new(),
             floor: 0,
@@ -401,9 +396,8 @@ impl<'a> Machine<'a> {
         if len > left as u64 {
             return Err(self.wrong(&format!("announces {len} bytes, and {left} are left")));
         }
-        let span = Span { start: small(self.at), len: small(len as usize) };
         self.at += len as usize;
-        Ok(span)
+        Ok(Draft::span(self.at - len as usize, self.at))
     }
 
     /// The bytes up to a newline, which is consumed.
@@ -414,23 +408,13 @@ impl<'a> Machine<'a> {
         Ok(&rest[..len])
     }
 
-    fn text(&self, span: Span) -> &[u8] {
-        let (start, len) = (span.start as usize, span.len as usize);
-        match start.checked_sub(self.input.len()) {
-            Some(start) => &self.extra[start..start + len],
-            None => &self.input[start..start + len],
-        }
-    }
-
     /// Adds text that does not stand in the input. It is held to the input's own limit, which keeps
     /// the sum of both within 32 bits.
     fn push_text(&mut self, text: &[u8]) -> Res<Span> {
-        if (self.extra.len() + text.len()) as u64 > self.limits.decoded {
+        if (self.draft.made() + text.len()) as u64 > self.limits.decoded {
             return Err(self.over_limit("decoded"));
         }
-        let start = self.input.len() + self.extra.len();
-        self.extra.extend_from_slice(text);
-        Ok(Span { start: small(start), len: small(text.len()) })
+        Ok(self.draft.push_text(text))
     }
 }
 
@@ -565,7 +549,7 @@ impl Machine<'_> {
 
     /// Python 2's `str`: text where it is ASCII, else bytes whose encoding nobody wrote down.
     fn push_python2(&mut self, span: Span) -> Res<()> {
-        if self.text(span).is_ascii() {
+        if self.draft.text(span).is_ascii() {
             return self.push(Node::Str(span));
         }
         self.odd.python2_bytes += 1;
@@ -669,7 +653,7 @@ impl Machine<'_> {
     #[inline(always)]
     fn push_container(&mut self, kind: fn(Id) -> Node) -> Res<()> {
         self.make_room(1)?;
-        let id = self.value.container(&[]);
+        let id = self.draft.value.container(&[]);
         self.push(kind(id))
     }
 
@@ -681,7 +665,7 @@ impl Machine<'_> {
     /// Makes one container of the stack from `from` on.
     fn collect(&mut self, from: usize, kind: fn(Id) -> Node) -> Res<()> {
         self.make_room(1)?;
-        let id = self.value.container(&self.stack[from..]);
+        let id = self.draft.value.container(&self.stack[from..]);
         self.stack.truncate(from);
         self.push(kind(id))
     }
@@ -717,7 +701,7 @@ impl Machine<'_> {
     #[inline(always)]
     fn append(&mut self, from: usize) -> Res<()> {
         match self.filled(from)? {
-            Node::List(id) => self.value.extend(id, &self.stack[from..]),
+            Node::List(id) => self.draft.value.extend(id, &self.stack[from..]),
             _ if from == self.stack.len() => {}
             Node::Object(id) => self.record(id, from, Step::Extend),
             other => return Err(self.misfit(other)),
@@ -731,7 +715,7 @@ impl Machine<'_> {
         self.check_pairs(from)?;
         match self.filled(from)? {
             Node::Dict(id) => {
-                self.value.extend(id, &self.stack[from..]);
+                self.draft.value.extend(id, &self.stack[from..]);
                 if self.dicts.last() != Some(&id) {
                     self.dicts.push(id);
                 }
@@ -746,7 +730,7 @@ impl Machine<'_> {
 
     fn add(&mut self, from: usize) -> Res<()> {
         match self.filled(from)? {
-            Node::Set(id) => self.value.extend(id, &self.stack[from..]),
+            Node::Set(id) => self.draft.value.extend(id, &self.stack[from..]),
             _ if from == self.stack.len() => {}
             Node::Object(id) => self.record(id, from, Step::Add),
             other => return Err(self.misfit(other)),
@@ -767,15 +751,15 @@ impl Machine<'_> {
     /// one step.
     fn record(&mut self, id: Id, from: usize, step: fn(Id) -> Step) {
         let members = &self.stack[from..];
-        let last = self.value.object(id).steps.last().copied();
+        let last = self.draft.value.object(id).steps.last().copied();
         if let Some(Step::Extend(same) | Step::Items(same) | Step::Add(same)) = last
             && last == Some(step(same))
         {
-            self.value.extend(same, members);
+            self.draft.value.extend(same, members);
             return;
         }
-        let id_of_step = self.value.container(members);
-        self.value.object_mut(id).steps.push(step(id_of_step));
+        let id_of_step = self.draft.value.container(members);
+        self.draft.value.object_mut(id).steps.push(step(id_of_step));
         self.steps += 2;
     }
 }
@@ -820,7 +804,7 @@ impl Machine<'_> {
             let from = self.at;
             let line = self.line()?;
             self.check_surrogates(line, from)?;
-            *span = Span { start: small(from), len: small(line.len()) };
+            *span = Draft::span(from, from + line.len());
         }
         let module = self.number(spans[0]);
         self.global(self.globals.spans[module as usize], spans[1])
@@ -834,7 +818,7 @@ impl Machine<'_> {
         }
         self.make_room(1)?;
         let modern = match self.protocol {
-            0..=2 => names::modern(self.text(module), self.text(name)),
+            0..=2 => names::modern(self.draft.text(module), self.draft.text(name)),
             _ => None,
         };
         let id = match modern {
@@ -859,7 +843,7 @@ impl Machine<'_> {
     }
 
     fn new_global(&mut self, module: Span, name: Span) -> Id {
-        let known = match (self.text(module), self.text(name)) {
+        let known = match (self.draft.text(module), self.draft.text(name)) {
             (b"_codecs", b"encode") => Known::CodecsEncode,
             (b"builtins", b"bytes") => Known::Bytes,
             (b"builtins", b"bytearray") => Known::ByteArray,
@@ -870,7 +854,7 @@ impl Machine<'_> {
             _ => Known::Other,
         };
         self.globals.known.push(known);
-        self.value.push_global(Global { module, name })
+        self.draft.value.push_global(Global { module, name })
     }
 
     /// The number of a text, the same for equal texts.
@@ -878,7 +862,7 @@ impl Machine<'_> {
         if let Some(number) = self.globals.by_span.get(&span) {
             return *number;
         }
-        let text: Box<[u8]> = self.text(span).into();
+        let text: Box<[u8]> = self.draft.text(span).into();
         let next = small(self.globals.spans.len());
         let number = match self.globals.by_text.entry(text) {
             Entry::Occupied(entry) => *entry.get(),
@@ -924,7 +908,7 @@ impl Machine<'_> {
                 let (state, object) = (self.pop()?, self.top()?);
                 let Node::Object(id) = object else { return Err(self.misfit(object)) };
                 self.make_room(2)?;
-                self.value.object_mut(id).steps.push(Step::State(state));
+                self.draft.value.object_mut(id).steps.push(Step::State(state));
                 self.steps += 2;
                 Ok(())
             }
@@ -933,7 +917,7 @@ impl Machine<'_> {
 
     fn push_object(&mut self, how: How, callable: Node, args: Node, kwargs: Node) -> Res<()> {
         self.make_room(4)?;
-        let id = self.value.push_object(Object { how, callable, args, kwargs, steps: Vec::new() });
+        let id = self.draft.value.push_object(Object { how, callable, args, kwargs, steps: Vec::new() });
         self.made = self.at;
         self.push(Node::Object(id))
     }
@@ -944,14 +928,15 @@ impl Machine<'_> {
     fn core_type(&mut self, callable: Node, args: Node) -> Res<Option<Node>> {
         let (Node::Global(global), Node::Tuple(args)) = (callable, args) else { return Ok(None) };
         let known = self.globals.known[global.index()];
-        let (first, second) = match (known, self.value.members(args)) {
+        let (first, second) = match (known, self.draft.value.members(args)) {
             (Known::Other, _) => return Ok(None),
             (_, []) => (None, None),
             (_, [first]) => (Some(*first), None),
             (_, [first, second]) => (Some(*first), Some(*second)),
             _ => return Ok(None),
         };
-        let named = |machine: &Self, name: &[u8]| matches!(second, Some(Node::Str(span)) if machine.text(span) == name);
+        let named =
+            |machine: &Self, name: &[u8]| matches!(second, Some(Node::Str(span)) if machine.draft.text(span) == name);
         Ok(match (known, first) {
             (Known::CodecsEncode, Some(Node::Str(span))) if named(self, b"latin1") => {
                 self.latin1(span, 0)?.map(Node::Bytes)
@@ -964,7 +949,7 @@ impl Machine<'_> {
             (Known::Bytes, Some(same @ Node::Bytes(_))) => Some(same),
             (Known::ByteArray, None) => Some(Node::ByteArray(self.separate(&[])?)),
             (Known::ByteArray, Some(Node::Bytes(span))) => {
-                let bytes = self.text(span).to_vec();
+                let bytes = self.draft.text(span).to_vec();
                 Some(Node::ByteArray(self.separate(&bytes)?))
             }
             (Known::Set, None | Some(Node::List(_))) => Some(Node::Set(self.snapshot(first)?)),
@@ -977,11 +962,11 @@ impl Machine<'_> {
     /// protocol has none. The C pickler, too, takes the one for the other by the function's name.
     fn new_call(&mut self, callable: Node, args: Node) -> Res<Option<(Node, Node, Node)>> {
         let (Node::Global(global), Node::Tuple(args)) = (callable, args) else { return Ok(None) };
-        match (self.globals.known[global.index()], self.value.members(args)) {
+        match (self.globals.known[global.index()], self.draft.value.members(args)) {
             (Known::NewObj, [class, rest @ ..]) => {
                 let (class, rest) = (*class, rest.to_vec());
                 self.make_room(rest.len() + 1)?;
-                Ok(Some((class, Node::Tuple(self.value.container(&rest)), Node::None)))
+                Ok(Some((class, Node::Tuple(self.draft.value.container(&rest)), Node::None)))
             }
             (Known::NewObjEx, [class, args @ Node::Tuple(_), kwargs @ Node::Dict(_)]) => {
                 Ok(Some((*class, *args, *kwargs)))
@@ -999,7 +984,7 @@ impl Machine<'_> {
         }
         let mut bytes = Vec::with_capacity(gap + span.len as usize);
         bytes.resize(gap, 0);
-        let mut text = self.text(span).iter();
+        let mut text = self.draft.text(span).iter();
         while let Some(&byte) = text.next() {
             bytes.push(match byte {
                 0..0x80 => byte,
@@ -1018,10 +1003,10 @@ impl Machine<'_> {
     }
 
     fn snapshot(&mut self, list: Option<Node>) -> Res<Id> {
-        let Some(Node::List(list)) = list else { return Ok(self.value.container(&[])) };
-        let members = self.value.members(list).to_vec();
+        let Some(Node::List(list)) = list else { return Ok(self.draft.value.container(&[])) };
+        let members = self.draft.value.members(list).to_vec();
         self.make_room(members.len() + 1)?;
-        Ok(self.value.container(&members))
+        Ok(self.draft.value.container(&members))
     }
 
     fn persistent(&mut self, opcode: u8) -> Res<()> {
@@ -1033,10 +1018,10 @@ impl Machine<'_> {
             if !line.is_ascii() {
                 return Err(self.wrong("has an id that is not ASCII"));
             }
-            Node::Str(Span { start: small(from), len: small(line.len()) })
+            Node::Str(Draft::span(from, from + line.len()))
         };
         self.make_room(2)?;
-        let id = self.value.container(&[id]);
+        let id = self.draft.value.container(&[id]);
         self.push(Node::Persistent(id))
     }
 
@@ -1076,7 +1061,7 @@ impl Machine<'_> {
     #[inline(always)]
     fn make_room(&self, added: usize) -> Res<()> {
         let memo = self.memo.len() + 2 * self.memo_far.len();
-        let held = self.value.size() + self.stack.len() + memo + self.steps + 16 * self.globals.known.len();
+        let held = self.draft.value.size() + self.stack.len() + memo + self.steps + 16 * self.globals.known.len();
         if (held + added) as u64 > self.limits.nodes { Err(self.over_limit("nodes")) } else { Ok(()) }
     }
 
