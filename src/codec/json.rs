@@ -16,6 +16,7 @@ use crate::value::code_point::{invalid_at, push_code_point};
 use crate::value::draft::{Draft, Drafted};
 use crate::value::json::{Escape, write};
 use crate::value::print::PrintError;
+use crate::value::scalar::DIGITS_MAX;
 use crate::value::{Id, Node, Span, Value};
 
 /// The row of `json`.
@@ -25,9 +26,6 @@ pub const ROW: Row = Row {
     parameters: &[],
     work: Work::Serializer(&Json),
 };
-
-/// Python refuses to turn more digits into an integer (`sys.get_int_max_str_digits`).
-const DIGITS_MAX: usize = 4300;
 
 struct Json;
 

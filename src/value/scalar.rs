@@ -9,7 +9,8 @@ use super::code_point::code_point;
 use super::printable::is_printable;
 use super::{Node, Value};
 
-/// CPython refuses to turn longer integers into decimal digits, which takes quadratic time.
+/// CPython refuses to turn longer integers into decimal digits and back, which takes quadratic time
+/// (`sys.get_int_max_str_digits`).
 pub const DIGITS_MAX: usize = 4300;
 
 /// An integer in decimal; `None` when it has more than [`DIGITS_MAX`] digits.

@@ -24,8 +24,6 @@ const FRAME_TARGET: usize = 64 * 1024;
 /// What is shorter than this gets no frame.
 const FRAME_LEAST: usize = 4;
 const FRAME_HEADER: usize = 9;
-/// Python refuses to write or read longer integers in decimal (`sys.int_info`).
-const DECIMAL_DIGITS: usize = 4300;
 
 const NO_MEMO: u32 = u32::MAX;
 
@@ -471,11 +469,10 @@ impl Encoder<'_> {
     fn big(&mut self, span: Span) -> Result<(), Error> {
         let bytes = self.value.text(span);
         if self.protocol < 2 {
-            // A digit is more than 3 bits: what is far too long is not even converted.
-            let digits = if bytes.len() <= DECIMAL_DIGITS { self.value.big(span).to_string() } else { String::new() };
-            if digits.is_empty() || digits.trim_start_matches('-').len() > DECIMAL_DIGITS {
-                return Err(unfit(format!("an integer of over {DECIMAL_DIGITS} digits needs protocol 2 or higher")));
-            }
+            let Some(digits) = scalar::decimal(&self.value.big(span)) else {
+                let most = scalar::DIGITS_MAX;
+                return Err(unfit(format!("an integer of over {most} digits needs protocol 2 or higher")));
+            };
             self.line(op::LONG, format!("{digits}L").as_bytes());
             return Ok(());
         }
