@@ -6,14 +6,14 @@
 use std::fmt;
 use std::io;
 
+use super::identity::ByPart;
 use super::known::{self, Known};
-use super::{Id, Node, Value};
+use super::{Identity, Node, Value};
 use crate::limits::{Exceeded, Limits};
 
 /// How often each container and object is referred to, and how many nodes it stands for.
 pub struct Expansion {
-    containers: Vec<Weight>,
-    objects: Vec<Weight>,
+    weights: ByPart<Weight>,
     cyclic: bool,
     total: u64,
 }
@@ -38,23 +38,18 @@ impl Expansion {
     /// Weighs what `node` of `value` consists of.
     #[must_use]
     pub fn of_node(value: &Value, node: Node) -> Expansion {
-        let mut expansion = Expansion {
-            containers: vec![Weight::default(); value.containers.len()],
-            objects: vec![Weight::default(); value.objects.len()],
-            cyclic: false,
-            total: 1,
-        };
+        let mut expansion = Expansion { weights: ByPart::new(value), cyclic: false, total: 1 };
         let root = node;
         let mut stack = vec![(root, false)];
         let mut inside = Vec::new();
         while let Some((node, done)) = stack.pop() {
-            let Some(weight) = expansion.weight_mut(node) else { continue };
+            let Some(weight) = expansion.weights.get_mut(node) else { continue };
             if done {
                 weight.open = false;
                 inside.clear();
                 parts(value, node, &mut inside);
                 let size = inside.iter().fold(1, |sum: u64, part| sum.saturating_add(expansion.size(*part)));
-                if let Some(weight) = expansion.weight_mut(node) {
+                if let Some(weight) = expansion.weights.get_mut(node) {
                     weight.size = size;
                 }
                 continue;
@@ -69,7 +64,9 @@ impl Expansion {
                 stack.push((node, true));
                 inside.clear();
                 parts(value, node, &mut inside);
-                stack.extend(inside.iter().rev().filter(|part| place(**part).is_some()).map(|part| (*part, false)));
+                stack.extend(
+                    inside.iter().rev().filter(|part| Identity::of(**part).is_some()).map(|part| (*part, false)),
+                );
             }
         }
         expansion.total = expansion.size(root);
@@ -93,33 +90,19 @@ impl Expansion {
     /// How many nodes `node` stands for.
     #[must_use]
     pub fn size(&self, node: Node) -> u64 {
-        self.weight(node).map_or(1, |weight| weight.size.max(1))
+        self.weights.get(node).map_or(1, |weight| weight.size.max(1))
     }
 
     /// How often `node` is referred to.
     #[must_use]
     pub fn references(&self, node: Node) -> u32 {
-        self.weight(node).map_or(1, |weight| weight.references)
+        self.weights.get(node).map_or(1, |weight| weight.references)
     }
 
     /// Whether `node` is where a cycle closes.
     #[must_use]
     pub fn closes_cycle(&self, node: Node) -> bool {
-        self.weight(node).is_some_and(|weight| weight.cycle)
-    }
-
-    fn weight(&self, node: Node) -> Option<&Weight> {
-        match place(node)? {
-            Place::Container(id) => self.containers.get(id.0 as usize),
-            Place::Object(id) => self.objects.get(id.0 as usize),
-        }
-    }
-
-    fn weight_mut(&mut self, node: Node) -> Option<&mut Weight> {
-        match place(node)? {
-            Place::Container(id) => self.containers.get_mut(id.0 as usize),
-            Place::Object(id) => self.objects.get_mut(id.0 as usize),
-        }
+        self.weights.get(node).is_some_and(|weight| weight.cycle)
     }
 }
 
@@ -143,53 +126,25 @@ fn parts(value: &Value, node: Node, out: &mut Vec<Node>) {
 }
 
 /// Marks for the containers and objects that are being written now.
-pub struct Path {
-    containers: Vec<bool>,
-    objects: Vec<bool>,
-}
+pub struct Path(ByPart<bool>);
 
 impl Path {
     /// Nothing of `value` is being written.
     #[must_use]
     pub fn new(value: &Value) -> Path {
-        Path { containers: vec![false; value.containers.len()], objects: vec![false; value.objects.len()] }
+        Path(ByPart::new(value))
     }
 
     /// Whether `node` is being written already; from now on it is.
     pub fn enter(&mut self, node: Node) -> bool {
-        self.mark(node).is_some_and(|mark| std::mem::replace(mark, true))
+        self.0.get_mut(node).is_some_and(|mark| std::mem::replace(mark, true))
     }
 
     /// `node` is not being written any more.
     pub fn leave(&mut self, node: Node) {
-        if let Some(mark) = self.mark(node) {
+        if let Some(mark) = self.0.get_mut(node) {
             *mark = false;
         }
-    }
-
-    fn mark(&mut self, node: Node) -> Option<&mut bool> {
-        match place(node)? {
-            Place::Container(id) => self.containers.get_mut(id.0 as usize),
-            Place::Object(id) => self.objects.get_mut(id.0 as usize),
-        }
-    }
-}
-
-enum Place {
-    Container(Id),
-    Object(Id),
-}
-
-fn place(node: Node) -> Option<Place> {
-    match node {
-        Node::List(id)
-        | Node::Tuple(id)
-        | Node::Set(id)
-        | Node::FrozenSet(id)
-        | Node::Dict(id)
-        | Node::Persistent(id) => Some(Place::Container(id)),
-        Node::Object(id) => Some(Place::Object(id)),
-        _ => None,
     }
 }
 

@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 
 use crate::limits::{Exceeded, Limits};
 use crate::value::code_point::{code_point, is_surrogate};
+use crate::value::identity::ByPart;
 use crate::value::known::{self, Known, TimeDelta};
 use crate::value::{Global, How, Id, Identity, Node, Object, Step, Value, iso, python, scalar};
 
@@ -53,17 +54,15 @@ pub fn lower(value: &Value, limits: &Limits) -> Result<Value, Exceeded> {
 
 /// The containers, objects and bytearrays that are referred to more than once.
 fn shared(value: &Value) -> HashSet<Identity> {
-    let mut containers = vec![false; value.containers.len()];
-    let mut objects = vec![false; value.objects.len()];
+    let mut seen: ByPart<bool> = ByPart::new(value);
     let mut arrays = HashSet::new();
     let mut shared = HashSet::new();
     let mut stack = vec![value.root];
     while let Some(node) = stack.pop() {
         let Some(identity) = Identity::of(node) else { continue };
-        let seen = match identity {
-            Identity::Container(id) => std::mem::replace(&mut containers[id.0 as usize], true),
-            Identity::Object(id) => std::mem::replace(&mut objects[id.0 as usize], true),
-            Identity::ByteArray(span) => !arrays.insert(span),
+        let seen = match seen.get_mut(node) {
+            Some(seen) => std::mem::replace(seen, true),
+            None => !arrays.insert(identity),
         };
         if seen {
             shared.insert(identity);

@@ -1,0 +1,186 @@
+//! When two values are equal: as a write must keep them, and as Python compares the keys of a dict.
+//!
+//! The one tells lists from tuples and looks at sharing and cycles; to the other 1 and True are the
+//! same. It knows no notation and no format.
+
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
+
+use super::{Id, Identity, Members, Node, Step, Value, to_u32};
+
+impl Value {
+    /// Whether two values are equal, of the same types, and shared and cyclic in the same places.
+    /// Order counts in dicts and sets too: a write keeps it.
+    #[must_use]
+    pub fn same(&self, other: &Value) -> bool {
+        let mut twins: HashMap<Identity, Identity> = HashMap::new();
+        let mut taken: HashSet<Identity> = HashSet::new();
+        let mut stack = vec![(self.root, other.root)];
+        let (mut mine, mut theirs) = (Vec::new(), Vec::new());
+        while let Some((a, b)) = stack.pop() {
+            match (Identity::of(a), Identity::of(b)) {
+                (Some(x), Some(y)) => match twins.get(&x) {
+                    Some(twin) if *twin == y => continue,
+                    Some(_) => return false,
+                    None if !taken.insert(y) => return false,
+                    None => {
+                        twins.insert(x, y);
+                    }
+                },
+                (None, None) => {}
+                _ => return false,
+            }
+            if !self.same_here(a, other, b) {
+                return false;
+            }
+            mine.clear();
+            theirs.clear();
+            self.children(a, &mut mine);
+            other.children(b, &mut theirs);
+            if mine.len() != theirs.len() {
+                return false;
+            }
+            stack.extend(mine.iter().copied().zip(theirs.iter().copied()));
+        }
+        true
+    }
+
+    /// Whether two nodes are equal but for what is inside them.
+    fn same_here(&self, a: Node, other: &Value, b: Node) -> bool {
+        match (a, b) {
+            (Node::Float(x), Node::Float(y)) => x.to_bits() == y.to_bits() || (x.is_nan() && y.is_nan()),
+            (Node::Str(x), Node::Str(y))
+            | (Node::Bytes(x), Node::Bytes(y))
+            | (Node::ByteArray(x), Node::ByteArray(y))
+            | (Node::Big(x), Node::Big(y)) => self.text(x) == other.text(y),
+            (Node::Ext(m, x), Node::Ext(n, y)) => m == n && self.text(x) == other.text(y),
+            (Node::Global(x), Node::Global(y)) => self.global(x) == other.global(y),
+            (Node::Object(x), Node::Object(y)) => {
+                let (x, y) = (self.object(x), other.object(y));
+                let alike = |(a, b): (&Step, &Step)| match (*a, *b) {
+                    (Step::State(_), Step::State(_)) => true,
+                    (Step::Extend(a), Step::Extend(b))
+                    | (Step::Items(a), Step::Items(b))
+                    | (Step::Add(a), Step::Add(b)) => self.members(a).len() == other.members(b).len(),
+                    _ => false,
+                };
+                x.how == y.how && x.steps.len() == y.steps.len() && x.steps.iter().zip(&y.steps).all(alike)
+            }
+            _ if Identity::of(a).is_some() => std::mem::discriminant(&a) == std::mem::discriminant(&b),
+            _ => a == b,
+        }
+    }
+
+    /// Keeps the last of the members of a dict that have equal keys, in the place of the first, as
+    /// Python does. Returns how many were dropped.
+    pub fn dedupe(&mut self, id: Id) -> usize {
+        let members = self.members(id);
+        if members.len() <= 2 {
+            return 0;
+        }
+        let mut places: HashMap<Key<'_>, usize> = HashMap::with_capacity(members.len() / 2);
+        let mut kept: Vec<Node> = Vec::new();
+        for (index, pair) in members.chunks_exact(2).enumerate() {
+            match places.entry(self.key(pair[0])) {
+                Entry::Occupied(place) => {
+                    if kept.is_empty() {
+                        kept.extend_from_slice(&members[..2 * index]);
+                    }
+                    kept[2 * place.get() + 1] = pair[1];
+                }
+                Entry::Vacant(place) => {
+                    place.insert(if kept.is_empty() { index } else { kept.len() / 2 });
+                    if !kept.is_empty() {
+                        kept.extend_from_slice(pair);
+                    }
+                }
+            }
+        }
+        if kept.is_empty() {
+            return 0;
+        }
+        let dropped = (members.len() - kept.len()) / 2;
+        let Members { start, .. } = self.containers[id.0 as usize];
+        self.members[start as usize..start as usize + kept.len()].copy_from_slice(&kept);
+        self.containers[id.0 as usize].len = to_u32(kept.len());
+        dropped
+    }
+
+    /// A key under Python's equality, for the kinds that bytes can repeat by accident.
+    fn key(&self, node: Node) -> Key<'_> {
+        match node {
+            Node::Bool(truth) => Key::Int(i64::from(truth)),
+            Node::Int(number) => Key::Int(number),
+            #[expect(clippy::cast_possible_truncation, reason = "only a whole number in range takes this arm")]
+            Node::Float(float) if float.trunc() == float && float.abs() < 9.0e18 => Key::Int(float as i64),
+            Node::Float(float) => Key::Float(float.to_bits()),
+            Node::Big(span) => Key::Big(self.text(span)),
+            Node::Str(span) => Key::Str(self.text(span)),
+            Node::Bytes(span) => Key::Bytes(self.text(span)),
+            Node::None => Key::None,
+            Node::Tuple(id) => Key::Container(id),
+            Node::FrozenSet(id) => Key::Container(id),
+            Node::Object(id) => Key::Object(id),
+            other => Key::Other(format!("{other:?}")),
+        }
+    }
+}
+
+/// A key under Python's equality.
+#[derive(PartialEq, Eq, Hash)]
+enum Key<'a> {
+    None,
+    Int(i64),
+    Big(&'a [u8]),
+    Float(u64),
+    Str(&'a [u8]),
+    Bytes(&'a [u8]),
+    Container(Id),
+    Object(Id),
+    Other(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::value::Span;
+
+    #[test]
+    fn sharing_and_cycles_count_as_sameness() {
+        let list = |shared: bool| {
+            let mut value = Value::over(Vec::new());
+            let x = value.container(&[Node::Int(1)]);
+            let y = if shared { x } else { value.container(&[Node::Int(1)]) };
+            let root = value.container(&[Node::List(x), Node::List(y)]);
+            value.extend(root, &[Node::List(root)]);
+            value.set_root(Node::List(root));
+            value
+        };
+        assert!(list(true).same(&list(true)));
+        assert!(list(false).same(&list(false)));
+        assert!(!list(true).same(&list(false)));
+        assert!(!list(false).same(&list(true)));
+    }
+
+    #[test]
+    fn the_last_of_equal_keys_wins_in_the_first_place() {
+        let mut value = Value::over(b"ab".to_vec());
+        let a = Node::Str(Span { start: 0, len: 1 });
+        let b = Node::Str(Span { start: 1, len: 1 });
+        let again = Node::Str(value.push_text(b"a"));
+        let id = value.container(&[
+            a,
+            Node::Int(1),
+            b,
+            Node::Int(2),
+            again,
+            Node::Int(3),
+            Node::Int(1),
+            b,
+            Node::Bool(true),
+            a,
+        ]);
+        assert_eq!(value.dedupe(id), 2);
+        assert_eq!(value.members(id), [a, Node::Int(3), b, Node::Int(2), Node::Int(1), a]);
+    }
+}

@@ -1,0 +1,128 @@
+//! What can be shared, or contain others: its identity, and what a walk knows of each such part.
+//!
+//! It knows no notation and no format.
+
+use super::{Id, Node, Span, Value};
+use crate::limits::{Exceeded, Limits};
+
+/// The identity of a node that can be shared or contain others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Identity {
+    /// A container's.
+    Container(Id),
+    /// An object's.
+    Object(Id),
+    /// A bytearray's: it holds no others, but it can be changed through any reference to it.
+    ByteArray(Span),
+}
+
+impl Identity {
+    /// The identity of `node`, if it has one.
+    #[inline]
+    #[must_use]
+    pub fn of(node: Node) -> Option<Identity> {
+        match node {
+            Node::List(id)
+            | Node::Tuple(id)
+            | Node::Set(id)
+            | Node::FrozenSet(id)
+            | Node::Dict(id)
+            | Node::Persistent(id) => Some(Identity::Container(id)),
+            Node::Object(id) => Some(Identity::Object(id)),
+            Node::ByteArray(span) => Some(Identity::ByteArray(span)),
+            _ => None,
+        }
+    }
+}
+
+/// Something for each container and each object of a value.
+pub struct ByPart<T> {
+    containers: Vec<T>,
+    objects: Vec<T>,
+}
+
+impl<T: Clone + Default> ByPart<T> {
+    /// The same for each part of `value`.
+    #[must_use]
+    pub fn new(value: &Value) -> ByPart<T> {
+        ByPart {
+            containers: vec![T::default(); value.containers.len()],
+            objects: vec![T::default(); value.objects.len()],
+        }
+    }
+
+    /// What there is for `node`; `None` when it is neither a container nor an object.
+    #[must_use]
+    pub fn get(&self, node: Node) -> Option<&T> {
+        match Identity::of(node)? {
+            Identity::Container(id) => self.containers.get(id.index()),
+            Identity::Object(id) => self.objects.get(id.index()),
+            Identity::ByteArray(_) => None,
+        }
+    }
+
+    /// The same, to be changed.
+    #[must_use]
+    pub fn get_mut(&mut self, node: Node) -> Option<&mut T> {
+        match Identity::of(node)? {
+            Identity::Container(id) => self.containers.get_mut(id.index()),
+            Identity::Object(id) => self.objects.get_mut(id.index()),
+            Identity::ByteArray(_) => None,
+        }
+    }
+}
+
+impl Value {
+    /// Checks that containers are not nested deeper than allowed. A value that contains itself is
+    /// as deep as the way to its first repetition.
+    ///
+    /// # Errors
+    /// [`Exceeded`] with the limit `depth`.
+    pub fn check_depth(&self, limits: &Limits) -> Result<(), Exceeded> {
+        if ((self.containers.len() + self.objects.len()) as u64) < limits.depth {
+            return Ok(());
+        }
+        let mut seen: ByPart<bool> = ByPart::new(self);
+        let mut stack: Vec<(Node, u64)> = vec![(self.root, 0)];
+        let mut inside = Vec::new();
+        while let Some((node, depth)) = stack.pop() {
+            if Identity::of(node).is_none() {
+                continue;
+            }
+            if depth >= limits.depth {
+                return Err(limits.exceeded("depth"));
+            }
+            if seen.get_mut(node).is_some_and(|seen| !std::mem::replace(seen, true)) {
+                inside.clear();
+                self.children(node, &mut inside);
+                stack
+                    .extend(inside.iter().filter(|node| Identity::of(**node).is_some()).map(|node| (*node, depth + 1)));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn depth_is_limited_and_a_cycle_is_not_endless() {
+        let limits = Limits { depth: 10, ..Limits::DEFAULT };
+        let mut value = Value::over(Vec::new());
+        let mut node = Node::Int(1);
+        for _ in 0..10 {
+            node = Node::List(value.container(&[node]));
+        }
+        value.set_root(node);
+        assert!(value.check_depth(&limits).is_ok());
+        let deeper = Node::Tuple(value.container(&[node]));
+        value.set_root(deeper);
+        assert!(value.check_depth(&limits).is_err());
+        let cycle = value.container(&[]);
+        value.extend(cycle, &[Node::List(cycle)]);
+        value.set_root(Node::List(cycle));
+        assert!(value.check_depth(&limits).is_ok());
+    }
+}
