@@ -247,7 +247,7 @@ impl Codec {
         }
         match made {
             Some(made) => into_bytes(self.layers.last().map_or("noop", |(row, _)| row.names[0]), made, true),
-            None => text::store(value, limits),
+            None => text::store(value),
         }
     }
 

@@ -5,8 +5,8 @@
 
 use super::{Error, Parameters, Row, Serializer, Work};
 use crate::limits::Limits;
-use crate::value::json::{Escape, kind, write};
-use crate::value::{Node, Value};
+use crate::value::json::kind;
+use crate::value::{Node, Value, scalar};
 
 /// The row of `noop`.
 pub const NOOP: Row =
@@ -42,17 +42,21 @@ impl Serializer for Text {
 ///
 /// # Errors
 /// For any other value: redis-py refuses it too.
-pub fn store(value: &Value, limits: &Limits) -> Result<Vec<u8>, Error> {
+pub fn store(value: &Value) -> Result<Vec<u8>, Error> {
     match value.root() {
         Node::Bytes(span) | Node::ByteArray(span) => Ok(value.text(span).to_vec()),
         Node::Str(span) => utf8("noop", value.text(span)),
-        Node::Float(float) if float.is_nan() => Ok(b"nan".to_vec()),
-        Node::Float(f64::INFINITY) => Ok(b"inf".to_vec()),
-        Node::Float(f64::NEG_INFINITY) => Ok(b"-inf".to_vec()),
-        // JSON's notation of any other number is Python's.
-        Node::Int(_) | Node::Big(_) | Node::Float(_) => {
+        Node::Int(number) => Ok(number.to_string().into_bytes()),
+        Node::Big(span) => match scalar::decimal(&value.big(span)) {
+            Some(digits) => Ok(digits.into_bytes()),
+            None => {
+                let message = format!("it cannot hold an integer of more than {} digits", scalar::DIGITS_MAX);
+                Err(Error::unfit("noop", message))
+            }
+        },
+        Node::Float(float) => {
             let mut out = Vec::new();
-            write(value, Escape::Ascii, limits, &mut out).map_err(|error| Error::unfit("noop", error.to_string()))?;
+            scalar::write_float(float, &mut out);
             Ok(out)
         }
         other => {
