@@ -9,7 +9,7 @@
 use num_bigint::BigInt;
 
 use super::cursor::Cursor;
-use super::keys::Keys;
+use super::keys::{Keys, drop_repeated};
 use super::{Error, Parameters, Row, Serializer, Work};
 use crate::limits::Limits;
 use crate::value::code_point::{invalid_at, push_code_point};
@@ -44,10 +44,7 @@ impl Serializer for Json {
         limits.check("decoded", bytes.len() as u64).map_err(|exceeded| Error::limit("json", None, exceeded))?;
         let (drafted, repeated) = Reader::new(&bytes, limits).document()?;
         let mut value = drafted.over(bytes);
-        let dropped: usize = repeated.into_iter().map(|id| value.dedupe(id)).sum();
-        if dropped > 0 {
-            notes.push(format!("{dropped} repeated keys: the last of equal keys wins, as in Python"));
-        }
+        drop_repeated(&repeated, &mut value, notes);
         Ok(value)
     }
 

@@ -7,8 +7,8 @@
 
 use std::hash::{BuildHasher, RandomState};
 
-use crate::value::Span;
 use crate::value::draft::Draft;
+use crate::value::{Id, Span, Value};
 
 /// The keys seen so far, and those of the maps that are open.
 pub struct Keys {
@@ -118,6 +118,14 @@ impl Keys {
             }
             self.table[slot] = number;
         }
+    }
+}
+
+/// Keeps the last of equal keys in each of `maps`, as Python does, and notes how many others there were.
+pub fn drop_repeated(maps: &[Id], value: &mut Value, notes: &mut Vec<String>) {
+    let dropped: usize = maps.iter().map(|id| value.dedupe(*id)).sum();
+    if dropped > 0 {
+        notes.push(format!("{dropped} repeated keys: the last of equal keys wins, as in Python"));
     }
 }
 

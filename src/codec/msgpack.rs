@@ -8,7 +8,7 @@
 use std::collections::HashSet;
 
 use super::cursor::Cursor;
-use super::keys::Keys;
+use super::keys::{Keys, drop_repeated};
 use super::{Error, Parameters, Row, Serializer, Work};
 use crate::limits::Limits;
 use crate::value::draft::{Draft, Drafted};
@@ -33,10 +33,7 @@ impl Serializer for Msgpack {
         limits.check("decoded", bytes.len() as u64).map_err(|exceeded| Error::limit("msgpack", None, exceeded))?;
         let (drafted, suspects, trailing) = Reader::new(&bytes, limits).document()?;
         let mut value = drafted.over(bytes);
-        let dropped: usize = suspects.into_iter().map(|id| value.dedupe(id)).sum();
-        if dropped > 0 {
-            notes.push(format!("{dropped} repeated keys: the last of equal keys wins, as in Python"));
-        }
+        drop_repeated(&suspects, &mut value, notes);
         if trailing > 0 {
             notes.push(format!(
                 "{trailing} bytes after the value are ignored, as by ormsgpack; msgpack-python refuses them"
