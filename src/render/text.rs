@@ -49,12 +49,12 @@ pub fn write(value: &Value, style: &Style, limits: &Limits, out: &mut dyn Write)
         Notation::Python => Words::Python,
         Notation::Json => Words::Json(if style.terminal { Escape::Terminal } else { Escape::Utf8 }),
     };
-    walk(value, &mut Manner::labelled(words, &expansion, limits), &mut Layout::new(style, out))
+    walk(value, &mut Manner::labelled(words, &expansion, limits), &mut Pretty::new(style, out))
 }
 
 /// Paper on which a bracket waits until it is known whether it fits into the line: at most a line
 /// of words is held back (D. C. Oppen, "Prettyprinting", 1980, with brackets broken consistently).
-struct Layout<'o> {
+struct Pretty<'o> {
     style: Style,
     indent: usize,
     out: &'o mut dyn Write,
@@ -103,9 +103,9 @@ impl Token {
 /// Settled bytes that are handed on at once.
 const PAGE: usize = 1 << 16;
 
-impl<'o> Layout<'o> {
-    fn new(style: &Style, out: &'o mut dyn Write) -> Layout<'o> {
-        Layout {
+impl<'o> Pretty<'o> {
+    fn new(style: &Style, out: &'o mut dyn Write) -> Pretty<'o> {
+        Pretty {
             style: *style,
             indent: match style.notation {
                 Notation::Python => 4,
@@ -238,7 +238,7 @@ impl<'o> Layout<'o> {
     }
 }
 
-impl Paper for Layout<'_> {
+impl Paper for Pretty<'_> {
     fn open(&mut self, bracket: &'static str) {
         self.push(Token::Open(bracket, None), b"");
     }
