@@ -12,13 +12,12 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use num_bigint::BigInt;
-
+use super::lines::{decimal, raw_unicode_unescape, string_unescape};
 use super::opcode::{self as op};
 use super::{HIGHEST_PROTOCOL, names};
 use crate::codec::Error;
 use crate::limits::Limits;
-use crate::value::code_point::{invalid_at, push_code_point};
+use crate::value::code_point::invalid_at;
 use crate::value::draft::Draft;
 use crate::value::{Global, How, Id, Node, Object, Span, Step, Value};
 
@@ -78,9 +77,9 @@ impl Odd {
     }
 }
 
-/// The globals whose calls are core types.
+/// What a call of a global means: mostly nothing that is known here.
 #[derive(Clone, Copy, PartialEq)]
-enum Known {
+enum Meaning {
     Other,
     CodecsEncode,
     Bytes,
@@ -129,7 +128,7 @@ struct Globals {
     by_text: HashMap<Box<[u8]>, u32>,
     spans: Vec<Span>,
     ids: HashMap<(u32, u32), Id>,
-    known: Vec<Known>,
+    meanings: Vec<Meaning>,
 }
 
 impl<'a> Machine<'a> {
@@ -301,13 +300,13 @@ impl<'a> Machine<'a> {
             op::INT | op::LONG | op::FLOAT => self.number_text(opcode),
             op::UNICODE => {
                 let line = self.line()?;
-                let text = self.raw_unicode_unescaped(line)?;
+                let text = raw_unicode_unescape(line).ok_or_else(|| self.wrong("holds a bad \\u escape"))?;
                 let span = self.push_text(&text)?;
                 self.push(Node::Str(span))
             }
             op::STRING => {
                 let line = self.line()?;
-                let text = unescaped(line).ok_or_else(|| self.wrong("is not quoted or badly escaped"))?;
+                let text = string_unescape(line).ok_or_else(|| self.wrong("is not quoted or badly escaped"))?;
                 let span = self.push_text(&text)?;
                 self.push_python2(span)
             }
@@ -614,38 +613,6 @@ impl Machine<'_> {
             Err(_) => self.push_text(&number.to_signed_bytes_le()).map(|span| Some(Node::Big(span))),
         }
     }
-
-    /// Python's `raw-unicode-escape`: Latin-1 in which only `\uXXXX` and `\UXXXXXXXX` are escapes.
-    fn raw_unicode_unescaped(&self, line: &[u8]) -> Res<Vec<u8>> {
-        let mut out = Vec::with_capacity(line.len());
-        let mut at = 0;
-        while at < line.len() {
-            let digits = match (line[at], line.get(at + 1)) {
-                (b'\\', Some(b'u')) => 4,
-                (b'\\', Some(b'U')) => 8,
-                (b'\\', Some(next)) => {
-                    out.push(b'\\');
-                    push_code_point(u32::from(*next), &mut out);
-                    at += 2;
-                    continue;
-                }
-                (byte, _) => {
-                    push_code_point(u32::from(byte), &mut out);
-                    at += 1;
-                    continue;
-                }
-            };
-            let hex = line.get(at + 2..at + 2 + digits).filter(|hex| hex.iter().all(u8::is_ascii_hexdigit));
-            let point = hex
-                .and_then(|hex| std::str::from_utf8(hex).ok())
-                .and_then(|hex| u32::from_str_radix(hex, 16).ok())
-                .filter(|point| *point <= 0x10_ffff)
-                .ok_or_else(|| self.wrong("holds a bad \\u escape"))?;
-            push_code_point(point, &mut out);
-            at += 2 + digits;
-        }
-        Ok(out)
-    }
 }
 
 /// Containers.
@@ -843,17 +810,17 @@ impl Machine<'_> {
     }
 
     fn new_global(&mut self, module: Span, name: Span) -> Id {
-        let known = match (self.draft.text(module), self.draft.text(name)) {
-            (b"_codecs", b"encode") => Known::CodecsEncode,
-            (b"builtins", b"bytes") => Known::Bytes,
-            (b"builtins", b"bytearray") => Known::ByteArray,
-            (b"builtins", b"set") => Known::Set,
-            (b"builtins", b"frozenset") => Known::FrozenSet,
-            (b"copyreg", b"__newobj__") => Known::NewObj,
-            (b"copyreg", b"__newobj_ex__") => Known::NewObjEx,
-            _ => Known::Other,
+        let meaning = match (self.draft.text(module), self.draft.text(name)) {
+            (b"_codecs", b"encode") => Meaning::CodecsEncode,
+            (b"builtins", b"bytes") => Meaning::Bytes,
+            (b"builtins", b"bytearray") => Meaning::ByteArray,
+            (b"builtins", b"set") => Meaning::Set,
+            (b"builtins", b"frozenset") => Meaning::FrozenSet,
+            (b"copyreg", b"__newobj__") => Meaning::NewObj,
+            (b"copyreg", b"__newobj_ex__") => Meaning::NewObjEx,
+            _ => Meaning::Other,
         };
-        self.globals.known.push(known);
+        self.globals.meanings.push(meaning);
         self.draft.value.push_global(Global { module, name })
     }
 
@@ -927,9 +894,9 @@ impl Machine<'_> {
     /// Python 2 and 3.7 write a bytearray with `latin-1`).
     fn core_type(&mut self, callable: Node, args: Node) -> Res<Option<Node>> {
         let (Node::Global(global), Node::Tuple(args)) = (callable, args) else { return Ok(None) };
-        let known = self.globals.known[global.index()];
-        let (first, second) = match (known, self.draft.value.members(args)) {
-            (Known::Other, _) => return Ok(None),
+        let meaning = self.globals.meanings[global.index()];
+        let (first, second) = match (meaning, self.draft.value.members(args)) {
+            (Meaning::Other, _) => return Ok(None),
             (_, []) => (None, None),
             (_, [first]) => (Some(*first), None),
             (_, [first, second]) => (Some(*first), Some(*second)),
@@ -937,23 +904,23 @@ impl Machine<'_> {
         };
         let named =
             |machine: &Self, name: &[u8]| matches!(second, Some(Node::Str(span)) if machine.draft.text(span) == name);
-        Ok(match (known, first) {
-            (Known::CodecsEncode, Some(Node::Str(span))) if named(self, b"latin1") => {
+        Ok(match (meaning, first) {
+            (Meaning::CodecsEncode, Some(Node::Str(span))) if named(self, b"latin1") => {
                 self.latin1(span, 0)?.map(Node::Bytes)
             }
-            (Known::ByteArray, Some(Node::Str(span))) if named(self, b"latin-1") => {
+            (Meaning::ByteArray, Some(Node::Str(span))) if named(self, b"latin-1") => {
                 self.latin1(span, 1)?.map(Node::ByteArray)
             }
             _ if second.is_some() => None,
-            (Known::Bytes, None) => Some(Node::Bytes(self.push_text(b"")?)),
-            (Known::Bytes, Some(same @ Node::Bytes(_))) => Some(same),
-            (Known::ByteArray, None) => Some(Node::ByteArray(self.separate(&[])?)),
-            (Known::ByteArray, Some(Node::Bytes(span))) => {
+            (Meaning::Bytes, None) => Some(Node::Bytes(self.push_text(b"")?)),
+            (Meaning::Bytes, Some(same @ Node::Bytes(_))) => Some(same),
+            (Meaning::ByteArray, None) => Some(Node::ByteArray(self.separate(&[])?)),
+            (Meaning::ByteArray, Some(Node::Bytes(span))) => {
                 let bytes = self.draft.text(span).to_vec();
                 Some(Node::ByteArray(self.separate(&bytes)?))
             }
-            (Known::Set, None | Some(Node::List(_))) => Some(Node::Set(self.snapshot(first)?)),
-            (Known::FrozenSet, None | Some(Node::List(_))) => Some(Node::FrozenSet(self.snapshot(first)?)),
+            (Meaning::Set, None | Some(Node::List(_))) => Some(Node::Set(self.snapshot(first)?)),
+            (Meaning::FrozenSet, None | Some(Node::List(_))) => Some(Node::FrozenSet(self.snapshot(first)?)),
             _ => None,
         })
     }
@@ -962,13 +929,13 @@ impl Machine<'_> {
     /// protocol has none. The C pickler, too, takes the one for the other by the function's name.
     fn new_call(&mut self, callable: Node, args: Node) -> Res<Option<(Node, Node, Node)>> {
         let (Node::Global(global), Node::Tuple(args)) = (callable, args) else { return Ok(None) };
-        match (self.globals.known[global.index()], self.draft.value.members(args)) {
-            (Known::NewObj, [class, rest @ ..]) => {
+        match (self.globals.meanings[global.index()], self.draft.value.members(args)) {
+            (Meaning::NewObj, [class, rest @ ..]) => {
                 let (class, rest) = (*class, rest.to_vec());
                 self.make_room(rest.len() + 1)?;
                 Ok(Some((class, Node::Tuple(self.draft.value.container(&rest)), Node::None)))
             }
-            (Known::NewObjEx, [class, args @ Node::Tuple(_), kwargs @ Node::Dict(_)]) => {
+            (Meaning::NewObjEx, [class, args @ Node::Tuple(_), kwargs @ Node::Dict(_)]) => {
                 Ok(Some((*class, *args, *kwargs)))
             }
             _ => Ok(None),
@@ -1061,7 +1028,7 @@ impl Machine<'_> {
     #[inline(always)]
     fn make_room(&self, added: usize) -> Res<()> {
         let memo = self.memo.len() + 2 * self.memo_far.len();
-        let held = self.draft.value.size() + self.stack.len() + memo + self.steps + 16 * self.globals.known.len();
+        let held = self.draft.value.size() + self.stack.len() + memo + self.steps + 16 * self.globals.meanings.len();
         if (held + added) as u64 > self.limits.nodes { Err(self.over_limit("nodes")) } else { Ok(()) }
     }
 
@@ -1142,74 +1109,6 @@ fn is_record(value: &Value, members: &[Node]) -> bool {
         }),
         _ => false,
     })
-}
-
-/// A decimal number of any length, by halves: the multiplication of large numbers is what num-bigint
-/// does well.
-fn decimal(digits: &str) -> BigInt {
-    const AT_ONCE: usize = 512;
-    let mut parts: Vec<BigInt> = Vec::new();
-    let first = digits.len() % AT_ONCE;
-    let (head, rest) = digits.split_at(first);
-    let parse = |text: &[u8]| BigInt::parse_bytes(text, 10).unwrap_or_default();
-    parts.push(parse(head.as_bytes()));
-    parts.extend(rest.as_bytes().chunks(AT_ONCE).map(parse));
-    let mut scale = BigInt::from(10).pow(AT_ONCE as u32);
-    while parts.len() > 1 {
-        if parts.len() % 2 == 1 {
-            parts.insert(0, BigInt::ZERO);
-        }
-        parts = parts.chunks_exact(2).map(|pair| &pair[0] * &scale + &pair[1]).collect();
-        scale = &scale * &scale;
-    }
-    parts.pop().unwrap_or_default()
-}
-
-/// The bytes of a quoted Python 2 string literal.
-fn unescaped(line: &[u8]) -> Option<Vec<u8>> {
-    let [quote @ (b'\'' | b'"'), text @ .., last] = line else { return None };
-    if quote != last {
-        return None;
-    }
-    let mut out = Vec::with_capacity(text.len());
-    let mut at = 0;
-    while at < text.len() {
-        at += 1;
-        if text[at - 1] != b'\\' {
-            out.push(text[at - 1]);
-            continue;
-        }
-        let escape = *text.get(at)?;
-        at += 1;
-        let simple = match escape {
-            b'\\' | b'\'' | b'"' => escape,
-            b'a' => 0x07,
-            b'b' => 0x08,
-            b'f' => 0x0c,
-            b'n' => b'\n',
-            b'r' => b'\r',
-            b't' => b'\t',
-            b'v' => 0x0b,
-            b'x' => {
-                let hex = std::str::from_utf8(text.get(at..at + 2)?).ok()?;
-                at += 2;
-                u8::from_str_radix(hex, 16).ok()?
-            }
-            b'0'..=b'7' => {
-                let more = text[at..].iter().take(2).take_while(|digit| matches!(digit, b'0'..=b'7')).count();
-                let digits = &text[at - 1..at + more];
-                at += more;
-                // Three octal digits may pass 255; CPython keeps the low byte.
-                digits.iter().fold(0, |number: u8, digit| number.wrapping_mul(8).wrapping_add(digit - b'0'))
-            }
-            _ => {
-                out.push(b'\\');
-                escape
-            }
-        };
-        out.push(simple);
-    }
-    Some(out)
 }
 
 fn small(count: usize) -> u32 {
@@ -1471,13 +1370,6 @@ mod tests {
         let (value, _) = read(&bomb).unwrap();
         assert!(value.size() < 500);
         assert!(read(b"]\x94h\x00a.").is_ok());
-    }
-
-    #[test]
-    fn long_decimal_numbers_are_read() {
-        for digits in ["1", "12345678901234567890", &"7".repeat(511), &"123".repeat(700), &"9".repeat(5000)] {
-            assert_eq!(decimal(digits).to_string(), digits);
-        }
     }
 
     /// Pickles with every kind of part, for the two tests below.

@@ -11,10 +11,10 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
+use super::lines::raw_unicode_escape;
 use super::{names, opcode as op};
 use crate::codec::Error;
 use crate::limits::Limits;
-use crate::value::code_point::code_point;
 use crate::value::{How, Id, Node, Span, Step, Value, scalar};
 
 /// Items between a MARK and its SETITEMS, APPENDS or ADDITEMS.
@@ -1037,21 +1037,6 @@ fn single(text: &[u8]) -> Option<usize> {
         [byte @ 0..0x80] => Some(usize::from(byte)),
         [lead @ (0xc2 | 0xc3), byte] => Some(usize::from(lead << 6 | byte & 0x3f)),
         _ => None,
-    }
-}
-
-/// Python's `raw-unicode-escape`, as the pickler has it: Latin-1, and all else as `\uXXXX` or
-/// `\UXXXXXXXX`; so are the characters that would end the line or begin an escape.
-fn raw_unicode_escape(text: &[u8], out: &mut Vec<u8>) {
-    let mut rest = text;
-    while !rest.is_empty() {
-        let (code, len) = code_point(rest);
-        match u8::try_from(code) {
-            Ok(byte) if !matches!(byte, 0 | b'\n' | b'\r' | 0x1a | b'\\') => out.push(byte),
-            _ if code <= 0xffff => scalar::push_hex(b'u', code, 4, out),
-            _ => scalar::push_hex(b'U', code, 8, out),
-        }
-        rest = &rest[len..];
     }
 }
 

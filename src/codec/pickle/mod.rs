@@ -9,6 +9,7 @@
 
 mod decode;
 mod encode;
+mod lines;
 mod names;
 mod opcode;
 
