@@ -13,6 +13,7 @@
 //!
 //! This room knows no bytes format, no backend and no terminal.
 
+mod calls;
 pub mod code_point;
 pub mod draft;
 mod equality;

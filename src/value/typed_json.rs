@@ -31,9 +31,7 @@
 mod lift;
 mod lower;
 
-pub use lift::{
-    LiftError, lift, push_date, push_date_time, push_time, push_time_delta, push_time_zone, push_uuid, push_zone_info,
-};
+pub use lift::{LiftError, lift};
 pub use lower::lower;
 
 #[cfg(test)]
@@ -42,8 +40,7 @@ pub(super) mod tests {
     use crate::limits::Limits;
     use crate::value::json::{Escape, write};
     use crate::value::known::{Date, Time, TimeDelta};
-    use crate::value::typed_json::{push_date_time, push_time_zone, push_uuid};
-    use crate::value::{How, Node, Object, Span, Step, Value};
+    use crate::value::{How, Node, Object, Span, Step, Value, calls};
 
     fn text(value: &Value) -> String {
         let mut out = Vec::new();
@@ -174,14 +171,14 @@ pub(super) mod tests {
         {
             nodes.push(value.global_named(module, name));
         }
-        let zone = push_time_zone(&mut value, TimeDelta { days: 0, seconds: 60, microseconds: 0 }, Node::None);
+        let zone = calls::time_zone(&mut value, TimeDelta { days: 0, seconds: 60, microseconds: 0 }, Node::None);
         nodes.push(Node::Object(value.push_object(zone)));
         let date = Date { year: 1, month: 2, day: 3 };
         let time = Time { hour: 4, minute: 5, second: 6, microsecond: 7, fold: rng.bool() };
         let zone = if rng.bool() { nodes[nodes.len() - 1] } else { Node::None };
-        let moment = push_date_time(&mut value, date, time, zone);
+        let moment = calls::date_time(&mut value, date, time, zone);
         nodes.push(Node::Object(value.push_object(moment)));
-        let uuid = push_uuid(&mut value, 5);
+        let uuid = calls::uuid(&mut value, 5);
         nodes.push(Node::Object(value.push_object(uuid)));
         let (mut containers, mut objects) = (Vec::new(), Vec::new());
         for _ in 0..rng.usize(1..12) {

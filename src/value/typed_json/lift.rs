@@ -11,6 +11,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 
 use crate::limits::Limits;
 use crate::url::nearest;
+use crate::value::calls;
 use crate::value::code_point::{is_surrogate, push_code_point};
 use crate::value::known::{self, Date, Time, TimeDelta};
 use crate::value::{Global, How, Id, Identity, Node, Object, Span, Step, Value, iso, json};
@@ -65,79 +66,9 @@ impl fmt::Display for LiftError {
 
 impl std::error::Error for LiftError {}
 
-/// Adds the call that a pickle of this `datetime.date` is.
-pub fn push_date(value: &mut Value, date: Date) -> Object {
-    let state = Node::Bytes(value.push_text(&date_bytes(date)));
-    call(value, "datetime", "date", &[state])
-}
-
-/// Adds the call that a pickle of this `datetime.time` is. The zone is a node, or `None`.
-pub fn push_time(value: &mut Value, time: Time, zone: Node) -> Object {
-    let mut bytes = time_bytes(time);
-    bytes[0] |= u8::from(time.fold) << 7;
-    let state = Node::Bytes(value.push_text(&bytes));
-    call(value, "datetime", "time", &[state, zone][..1 + usize::from(zone != Node::None)])
-}
-
-/// Adds the call that a pickle of this `datetime.datetime` is. The zone is a node, or `None`.
-pub fn push_date_time(value: &mut Value, date: Date, time: Time, zone: Node) -> Object {
-    let mut bytes = [date_bytes(date).as_slice(), &time_bytes(time)].concat();
-    bytes[2] |= u8::from(time.fold) << 7;
-    let state = Node::Bytes(value.push_text(&bytes));
-    call(value, "datetime", "datetime", &[state, zone][..1 + usize::from(zone != Node::None)])
-}
-
-/// Adds the call that a pickle of this `datetime.timedelta` is.
-pub fn push_time_delta(value: &mut Value, delta: TimeDelta) -> Object {
-    let TimeDelta { days, seconds, microseconds } = delta;
-    call(value, "datetime", "timedelta", &[Node::Int(days), Node::Int(seconds), Node::Int(microseconds)])
-}
-
-/// Adds the call that a pickle of this `datetime.timezone` is. The name is a text, or `None`.
-pub fn push_time_zone(value: &mut Value, offset: TimeDelta, name: Node) -> Object {
-    let delta = push_time_delta(value, offset);
-    let delta = Node::Object(value.push_object(delta));
-    call(value, "datetime", "timezone", &[delta, name][..1 + usize::from(name != Node::None)])
-}
-
-/// Adds the call that a pickle of this `zoneinfo.ZoneInfo` is.
-pub fn push_zone_info(value: &mut Value, key: Node) -> Object {
-    let class = value.global_named("zoneinfo", "ZoneInfo");
-    let name = Node::Str(value.push_text(b"_unpickle"));
-    let method = call(value, "builtins", "getattr", &[class, name]);
-    let callable = Node::Object(value.push_object(method));
-    let args = Node::Tuple(value.container(&[key, Node::Int(1)]));
-    Object { how: How::Call, callable, args, kwargs: Node::None, steps: Vec::new() }
-}
-
-/// Adds what a pickle of this `uuid.UUID` is, from protocol 2 on.
-pub fn push_uuid(value: &mut Value, number: u128) -> Object {
-    let key = Node::Str(value.push_text(b"int"));
-    let number = value.integer(&number.into());
-    let state = Node::Dict(value.container(&[key, number]));
-    let object = call(value, "uuid", "UUID", &[]);
-    Object { how: How::New, steps: vec![Step::State(state)], ..object }
-}
-
-fn call(value: &mut Value, module: &str, name: &str, args: &[Node]) -> Object {
-    let callable = value.global_named(module, name);
-    let args = Node::Tuple(value.container(args));
-    Object { how: How::Call, callable, args, kwargs: Node::None, steps: Vec::new() }
-}
-
 /// An object that is filled in later.
 fn placeholder(how: How) -> Object {
     Object { how, callable: Node::None, args: Node::None, kwargs: Node::None, steps: Vec::new() }
-}
-
-fn date_bytes(Date { year, month, day }: Date) -> [u8; 4] {
-    let [high, low] = year.to_be_bytes();
-    [high, low, month, day]
-}
-
-fn time_bytes(Time { hour, minute, second, microsecond, .. }: Time) -> [u8; 6] {
-    let [_, high, middle, low] = microsecond.to_be_bytes();
-    [hour, minute, second, high, middle, low]
 }
 
 /// What is still to be lifted or put together, the next last.
@@ -428,9 +359,9 @@ impl<'v> Lifting<'v> {
                 let object = match zone.strip_prefix('[').and_then(|zone| zone.strip_suffix(']')) {
                     Some(key) if iso::is_zone_name(key.as_bytes()) => {
                         let key = Node::Str(self.out.push_text(key.as_bytes()));
-                        push_zone_info(&mut self.out, key)
+                        calls::zone_info(&mut self.out, key)
                     }
-                    _ => push_time_zone(&mut self.out, iso::parse_offset(zone).ok_or_else(wrong)?, Node::None),
+                    _ => calls::time_zone(&mut self.out, iso::parse_offset(zone).ok_or_else(wrong)?, Node::None),
                 };
                 Lift::Mark(Node::Object(self.out.push_object(object)))
             }
@@ -489,19 +420,19 @@ impl<'v> Lifting<'v> {
                 let expected = || "`$complex` takes an array of two floats".to_owned();
                 let &[real, imaginary] = self.array(name, node)? else { return Err(expected()) };
                 let parts = [self.float(real).ok_or_else(expected)?, self.float(imaginary).ok_or_else(expected)?];
-                Ok(call(&mut self.out, "builtins", "complex", &parts.map(Node::Float)))
+                Ok(calls::call(&mut self.out, "builtins", "complex", &parts.map(Node::Float)))
             }
             "$range" => {
                 let bounds = self.integers(name, node, 3)?;
-                Ok(call(&mut self.out, "builtins", "range", bounds))
+                Ok(calls::call(&mut self.out, "builtins", "range", bounds))
             }
             "$fraction" => {
                 let parts = self.integers(name, node, 2)?;
-                Ok(call(&mut self.out, "fractions", "Fraction", parts))
+                Ok(calls::call(&mut self.out, "fractions", "Fraction", parts))
             }
             "$timedelta" => {
                 let delta = self.time_delta(node)?;
-                Ok(push_time_delta(&mut self.out, delta))
+                Ok(calls::time_delta(&mut self.out, delta))
             }
             "$timezone" => {
                 let (offset, zone_name) = match node {
@@ -514,7 +445,7 @@ impl<'v> Lifting<'v> {
                 };
                 let offset = iso::parse_offset(self.text(name, offset)?)
                     .ok_or("`$timezone` takes an offset such as \"+01:00\"")?;
-                Ok(push_time_zone(&mut self.out, offset, zone_name))
+                Ok(calls::time_zone(&mut self.out, offset, zone_name))
             }
             "$zoneinfo" => {
                 let key = match node {
@@ -524,19 +455,19 @@ impl<'v> Lifting<'v> {
                         node
                     }
                 };
-                Ok(push_zone_info(&mut self.out, key))
+                Ok(calls::zone_info(&mut self.out, key))
             }
             "$decimal" => {
                 let text = self.text(name, node)?;
                 if !known::is_decimal(text.as_bytes()) {
                     return Err(format!("`$decimal` takes a number as Python's `str` gives it, not `{text}`"));
                 }
-                Ok(call(&mut self.out, "decimal", "Decimal", &[node]))
+                Ok(calls::call(&mut self.out, "decimal", "Decimal", &[node]))
             }
             "$uuid" => {
                 let text = self.text(name, node)?;
                 let number = known::parse_uuid(text).ok_or("`$uuid` takes 32 hexadecimal digits as 8-4-4-4-12")?;
-                Ok(push_uuid(&mut self.out, number))
+                Ok(calls::uuid(&mut self.out, number))
             }
             _ => unreachable!("{name} is a row of the table of forms"),
         }
@@ -668,9 +599,9 @@ impl<'v> Lifting<'v> {
             Shape::Zoned(date, time) => {
                 let zone = self.done.pop().unwrap_or(Node::None);
                 match (date, time) {
-                    (Some(date), Some(time)) => push_date_time(&mut self.out, date, time, zone),
-                    (Some(date), None) => push_date(&mut self.out, date),
-                    (None, Some(time)) => push_time(&mut self.out, time, zone),
+                    (Some(date), Some(time)) => calls::date_time(&mut self.out, date, time, zone),
+                    (Some(date), None) => calls::date(&mut self.out, date),
+                    (None, Some(time)) => calls::time(&mut self.out, time, zone),
                     (None, None) => unreachable!("a form has a date or a time"),
                 }
             }
