@@ -21,18 +21,17 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("codec", &["limits", "url", "value"]),
     ("layout", &["entry", "limits", "pattern", "url"]),
     ("backend", &["entry", "limits", "pattern", "secret", "url"]),
-    ("config", &["limits", "secret", "url"]),
     ("cache", &["backend", "codec", "entry", "layout", "limits", "pattern", "value"]),
     ("render", &["codec", "entry", "limits", "value"]),
     ("exit", &["backend", "cache", "codec", "limits", "url", "value"]),
     (
         "commands",
         &[
-            "backend", "cache", "codec", "config", "entry", "exit", "layout", "limits", "pattern", "render", "secret",
-            "url", "value",
+            "backend", "cache", "codec", "entry", "exit", "layout", "limits", "pattern", "render", "secret", "url",
+            "value",
         ],
     ),
-    ("cli", &["backend", "codec", "commands", "config", "exit", "layout", "limits", "render", "url"]),
+    ("cli", &["backend", "codec", "commands", "exit", "layout", "limits", "render", "url"]),
     ("lib", &["cli", "commands", "exit", "render"]),
     ("main", &["exit", "run"]),
 ];
