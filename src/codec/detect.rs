@@ -89,6 +89,13 @@ pub const NOOP: &str = "noop://";
 fn compressor(bytes: &[u8]) -> Option<&'static str> {
     match *bytes {
         [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Some("zstd"),
+        [0x1f, 0x8b, 8, ..] => Some("gzip"),
+        [0x04, 0x22, 0x4d, 0x18, ..] => Some("lz4"),
+        [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Some("xz"),
+        // The size of a block, and the number that starts a block, or the one that ends the stream.
+        [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, 0x59, 0x26, 0x53, 0x59, ..]
+        | [b'B', b'Z', b'h', b'1'..=b'9', 0x17, 0x72, 0x45, 0x38, 0x50, 0x90, ..] => Some("bz2"),
+        [0xff, 6, 0, 0, b's', b'N', b'a', b'P', b'p', b'Y', ..] => Some("snappy-framed"),
         [cmf, flags, ..] if is_zlib_header(cmf, flags) => Some("zlib"),
         _ => None,
     }

@@ -59,8 +59,24 @@ pub struct Parameter {
 }
 
 /// The table of layers.
-pub const LAYERS: &[Row] =
-    &[json::ROW, msgpack::ROW, pickle::ROW, text::NOOP, text::STRING, compress::ZLIB, compress::ZSTD];
+pub const LAYERS: &[Row] = &[
+    json::ROW,
+    msgpack::ROW,
+    pickle::ROW,
+    text::NOOP,
+    text::STRING,
+    compress::ZLIB,
+    compress::ZSTD,
+    compress::GZIP,
+    compress::LZ4,
+    compress::LZ4_BLOCK,
+    compress::BZ2,
+    compress::XZ,
+    compress::BROTLI,
+    compress::SNAPPY,
+    compress::SNAPPY_FRAMED,
+    compress::BASE64,
+];
 
 /// Values to bytes and back.
 pub trait Serializer: Sync {
@@ -90,11 +106,33 @@ pub trait Compressor: Sync {
     /// When the compressor itself fails.
     fn encode(&self, bytes: &[u8], parameters: &Parameters) -> Result<Vec<u8>, Error>;
 
-    /// The bytes that were compressed. What was odd goes to `notes`, in words.
+    /// The bytes that were compressed.
     ///
     /// # Errors
     /// [`Fault::Malformed`] and [`Fault::Limit`], with the offset in the input.
-    fn decode(&self, bytes: &[u8], limits: &Limits, notes: &mut Vec<String>) -> Result<Vec<u8>, Error>;
+    fn decode(&self, bytes: &[u8], limits: &Limits, remarks: &mut Remarks) -> Result<Vec<u8>, Error>;
+}
+
+/// What a compressor has to say of the bytes that it read.
+#[derive(Debug, Default)]
+pub struct Remarks {
+    /// What the format tells of how they were written.
+    pub facts: Vec<(&'static str, Fact)>,
+    /// What was odd, in words.
+    pub notes: Vec<String>,
+}
+
+/// Something that a format tells of how bytes were written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fact {
+    /// A size.
+    Bytes(u64),
+    /// Another number.
+    Number(u64),
+    /// Words of ours.
+    Words(&'static str),
+    /// Text from the bytes: not to be shown as it is.
+    Text(Vec<u8>),
 }
 
 /// The query's numbers, for one layer: each within its range, defaults filled in.
@@ -128,6 +166,8 @@ pub struct Stage {
     pub input: usize,
     /// Bytes that it gave; `None` where it gave a value.
     pub output: Option<usize>,
+    /// What the format tells of how the bytes were written.
+    pub facts: Vec<(&'static str, Fact)>,
     /// What was odd.
     pub notes: Vec<String>,
 }
@@ -197,7 +237,7 @@ impl Codec {
         let mut value = Value::of_bytes(bytes);
         for (row, _) in self.layers.iter().rev() {
             let layer = row.names[0];
-            let mut notes = Vec::new();
+            let mut remarks = Remarks::default();
             let (input, output);
             value = match row.work {
                 Work::Nothing => {
@@ -208,17 +248,18 @@ impl Codec {
                 Work::Serializer(serializer) => {
                     let bytes = into_bytes(layer, value, serializer.is_text())?;
                     (input, output) = (bytes.len(), None);
-                    serializer.decode(bytes, limits, &mut notes)?
+                    serializer.decode(bytes, limits, &mut remarks.notes)?
                 }
                 Work::Compressor(compressor) => {
                     let bytes = into_bytes(layer, value, false)?;
                     input = bytes.len();
-                    let decoded = compressor.decode(&bytes, limits, &mut notes)?;
+                    let decoded = compressor.decode(&bytes, limits, &mut remarks)?;
                     output = Some(decoded.len());
                     Value::of_bytes(decoded)
                 }
             };
-            stages.push(Stage { layer, input, output, notes });
+            let Remarks { facts, notes } = remarks;
+            stages.push(Stage { layer, input, output, facts, notes });
         }
         Ok(Decoded { value, stages })
     }

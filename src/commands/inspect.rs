@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 
 use super::{Global, arguments, ls, target};
 use crate::cache::{Chain, Reading, Unread};
-use crate::codec;
+use crate::codec::{self, Fact};
 use crate::entry::Facts;
 use crate::exit::Exit;
 use crate::render::{self, Printer, Record, escape};
@@ -132,13 +132,36 @@ fn stage_rows(stage: &codec::Stage) -> Vec<Vec<String>> {
         }
         _ => input,
     };
-    let first = row("layer", format!("{:<8} {size}", stage.layer));
-    std::iter::once(first).chain(stage.notes.iter().map(|note| row("", note.clone()))).collect()
+    let mut rows = vec![row("layer", format!("{:<8} {size}", stage.layer))];
+    if !stage.facts.is_empty() {
+        let facts: Vec<String> = stage.facts.iter().map(|(name, fact)| format!("{name}: {}", words(fact))).collect();
+        rows.push(row("", facts.join(", ")));
+    }
+    rows.extend(stage.notes.iter().map(|note| row("", note.clone())));
+    rows
+}
+
+fn words(fact: &Fact) -> String {
+    match fact {
+        Fact::Bytes(count) => render::bytes(*count),
+        Fact::Number(number) => number.to_string(),
+        Fact::Words(words) => (*words).to_owned(),
+        Fact::Text(text) => escape::line(text),
+    }
 }
 
 fn stage_json(stage: &codec::Stage) -> serde_json::Value {
-    let codec::Stage { layer, input, output, notes } = stage;
-    serde_json::json!({"layer": layer, "input": input, "output": output, "notes": notes})
+    let codec::Stage { layer, input, output, facts, notes } = stage;
+    let facts: serde_json::Map<_, _> = facts.iter().map(|(name, fact)| (name.replace(' ', "_"), json(fact))).collect();
+    serde_json::json!({"layer": layer, "input": input, "output": output, "facts": facts, "notes": notes})
+}
+
+fn json(fact: &Fact) -> serde_json::Value {
+    match fact {
+        Fact::Bytes(number) | Fact::Number(number) => (*number).into(),
+        Fact::Words(words) => (*words).into(),
+        Fact::Text(text) => String::from_utf8_lossy(text).into(),
+    }
 }
 
 /// What a value is, in a few words.

@@ -1,17 +1,25 @@
-"""What CPython's json and zlib, and ormsgpack, msgpack and zstd from PyPI, make of generated data.
+"""What CPython's json, base64 and compressors, and those of PyPI, make of generated data.
 
 Usage: KIND FILE: writes (or, for `inflate`, reads) records. A record is a row of fields, each a length in four bytes,
 little-endian, and that many bytes; 0xffffffff stands for a field that is not there.
 """
 
+import base64
+import bz2
+import gzip
 import json
+import lzma
 import random
 import struct
 import sys
 import zlib
 
+import brotli
+import lz4.block
+import lz4.frame
 import msgpack
 import ormsgpack
+import snappy
 import zstd
 
 CHARACTERS = 'abcdefghijklmnop  0123456789_-./:"\\\n\t\x00\x7f\u00e9\u00df\u4e2d\u2028\ufeff\U0001f600\U0010ffff'
@@ -157,13 +165,94 @@ def frames(out):
         write(out, b"zlib://?compression-level=9", data, small.compress(data) + small.flush())
 
 
+def layers(out):
+    for data in [*inputs(), bytes(1 << 20), random.Random(3).randbytes(1 << 20)]:
+        for level in (0, 1, 6, 9):
+            write(out, b"gzip://?compression-level=%d" % level, data, gzip.compress(data, level, mtime=0))
+        for level in (1, 9):
+            write(out, b"bz2://?compression-level=%d" % level, data, bz2.compress(data, level))
+        for level in (0, 6) if len(data) > 100_000 else range(10):
+            write(out, b"xz://?compression-level=%d" % level, data, lzma.compress(data, preset=level))
+        write(out, b"xz://", data, lzma.compress(data, format=lzma.FORMAT_ALONE))
+        write(out, b"xz://", data, lzma.compress(data, check=lzma.CHECK_SHA256, preset=1 | lzma.PRESET_EXTREME))
+        for level in (0, 1, 5) if len(data) > 100_000 else range(12):
+            stream = brotli.compress(data, quality=level, lgwin=10 + level)
+            write(out, b"brotli://?compression-level=%d&compression-window=%d" % (level, 10 + level), data, stream)
+        for size in (4, 5, 6, 7):
+            for linked in (0, 1):
+                url = b"lz4://?block-size=%d&block-linked=%d&block-checksum=%d&content-checksum=%d&store-size=%d"
+                flags = (size, linked, linked, size % 2, size > 5)
+                names = ("block_size", "block_linked", "block_checksum", "content_checksum", "store_size")
+                frame = lz4.frame.compress(data, compression_level=3 * linked, **dict(zip(names, flags)))
+                write(out, url % flags, data, frame)
+        write(out, b"lz4-block://", data, lz4.block.compress(data))
+        write(out, b"lz4-block://", data, lz4.block.compress(data, mode="high_compression"))
+        write(out, b"snappy://", data, snappy.compress(data))
+        write(out, b"snappy-framed://", data, snappy.StreamCompressor().compress(data))
+        write(out, b"base64://", data, base64.b64encode(data))
+        write(out, b"base64://", data, base64.encodebytes(data))
+
+
+DECOMPRESS = {
+    "zlib": zlib.decompress,
+    "zstd": zstd.decompress,
+    "gzip": gzip.decompress,
+    "bz2": bz2.decompress,
+    "xz": lzma.decompress,
+    "brotli": brotli.decompress,
+    "lz4": lz4.frame.decompress,
+    "lz4-block": lz4.block.decompress,
+    "snappy": snappy.decompress,
+    "snappy-framed": lambda data: snappy.StreamDecompressor().decompress(data),
+    "base64": base64.b64decode,
+}
+
+
+def odd(out):
+    """Streams that are cut, continued, doubled and damaged, and what comes of them, if anything."""
+    rng = random.Random(7)
+    lists = {}
+    for data in (b"", b"a", b"abc" * 30, bytes(300) + rng.randbytes(100)):
+        for name, whole in {
+            "gzip": gzip.compress(data, mtime=0),
+            "bz2": bz2.compress(data),
+            "xz": lzma.compress(data),
+            "brotli": brotli.compress(data),
+            "lz4": lz4.frame.compress(data, content_checksum=True, block_checksum=True),
+            "lz4-block": lz4.block.compress(data),
+            "snappy": snappy.compress(data),
+            "base64": base64.encodebytes(data),
+            "zlib": zlib.compress(data),
+        }.items():
+            lists.setdefault(name, []).append(whole)
+    lists["xz"].append(lzma.compress(b"abc" * 30, format=lzma.FORMAT_ALONE))
+    lists["base64"] += [b"Y=Q==", b"=YQ==", b"YQ==YWJj", b"YQ=\n=", b"YWJj====", b"-_-_", b"YR==", b"Y===", b"YQ"]
+    for name, wholes in lists.items():
+        for whole in wholes:
+            cases = [whole[:cut] for cut in range(len(whole) + 1)] if len(whole) < 200 else [whole[:-1]]
+            tails = [b"x", b"\0", bytes(4), bytes(40), b"xyz" * 9, b"BZ", b"\x1f", b"\x1f\x8b", b"\xfd7zXZ\0\0\4"]
+            cases += [whole + tail for tail in tails + wholes + [whole[:-1], whole[:9]]]
+            cases += [whole + bytes(3) + whole, whole + bytes(4) + whole]
+            for _ in range(150):
+                damaged = bytearray(whole or b"x")
+                for _ in range(rng.randrange(1, 3)):
+                    damaged[rng.randrange(len(damaged))] = rng.randrange(256)
+                cases += [bytes(damaged), whole + bytes(damaged)]
+            for case in cases:
+                try:
+                    read = DECOMPRESS[name](case)
+                except Exception:
+                    read = None
+                write(out, name.encode() + b"://", case, read)
+
+
 def inflate(file):
     """Reads records of URL, data and compressed data, and decompresses the third to the second."""
     count = 0
     while header := file.read(4):
         url, data = file.read(struct.unpack("<I", header)[0]), file.read(struct.unpack("<I", file.read(4))[0])
         compressed = file.read(struct.unpack("<I", file.read(4))[0])
-        assert (zlib if url.startswith(b"zlib") else zstd).decompress(compressed) == data, (url, len(data))
+        assert DECOMPRESS[url.split(b":")[0].decode()](compressed) == data, (url, len(data))
         count += 1
     print(count)
 
@@ -171,4 +260,5 @@ def inflate(file):
 if __name__ == "__main__":
     kind, path = sys.argv[1:]
     with open(path, "rb" if kind == "inflate" else "wb") as opened:
-        {"corpus": corpus, "malformed": malformed, "frames": frames, "inflate": inflate}[kind](opened)
+        kinds = (corpus, malformed, frames, layers, odd, inflate)
+        {work.__name__: work for work in kinds}[kind](opened)
