@@ -40,14 +40,17 @@ struct Framed;
 
 impl Compressor for Framed {
     fn encode(&self, bytes: &[u8], parameters: &Parameters) -> Result<Vec<u8>, Error> {
-        let (block_size, most) = match parameters.of("block-size") {
-            4 => (BlockSize::Max64KB, 64 << 10),
-            5 => (BlockSize::Max256KB, 256 << 10),
-            6 => (BlockSize::Max1MB, 1 << 20),
-            _ => (BlockSize::Max4MB, 4 << 20),
+        // Like the library: no larger block than is needed, one block has none before it, and nothing
+        // has no size.
+        let asked = parameters.of("block-size");
+        let size = (4..asked).find(|size| bytes.len() <= block_bytes(*size)).unwrap_or(asked);
+        let linked = parameters.of("block-linked") == 1 && bytes.len() > block_bytes(size);
+        let block_size = match size {
+            4 => BlockSize::Max64KB,
+            5 => BlockSize::Max256KB,
+            6 => BlockSize::Max1MB,
+            _ => BlockSize::Max4MB,
         };
-        // Like the library: one block has none before it, and nothing has no size.
-        let linked = parameters.of("block-linked") == 1 && bytes.len() > most;
         let sized = parameters.of("store-size") == 1 && !bytes.is_empty();
         let info = FrameInfo::new()
             .block_size(block_size)
@@ -75,6 +78,11 @@ impl Compressor for Framed {
         remarks.notes.extend(trailing(cursor.rest().len(), "the first frame", "python-lz4"));
         Ok(out)
     }
+}
+
+/// What a block of a frame decodes to at most, by the number that the format has for it: 4 to 7.
+fn block_bytes(size: impl Into<i64>) -> usize {
+    1 << (8 + 2 * size.into())
 }
 
 /// What a frame's header tells.
@@ -115,7 +123,7 @@ fn walk(cursor: &mut Cursor) -> Result<Option<Header>, Error> {
         return Err(start.wrong(format!("unknown version {} of the lz4 frame format", flags >> 6)));
     }
     let block = match descriptor >> 4 & 7 {
-        size @ 4..=7 => 1 << (8 + 2 * size),
+        size @ 4..=7 => block_bytes(size) as u64,
         size => return Err(start.wrong(format!("unknown block size {size} of an lz4 frame"))),
     };
     let content = match flags & 8 {
