@@ -310,7 +310,18 @@ mod tests {
 
     #[test]
     fn compressors_are_peeled_when_they_decode() {
-        for chain in ["json+zlib", "json+zstd", "json+zlib+zstd", "json+zstd+zlib"] {
+        for chain in [
+            "json+zlib",
+            "json+zstd",
+            "json+zlib+zstd",
+            "json+zstd+zlib",
+            "json+gzip",
+            "json+lz4",
+            "json+bz2",
+            "json+xz",
+            "json+snappy-framed",
+            "json+gzip+xz+lz4",
+        ] {
             let mut value = Value::over(Vec::new());
             let list = value.container(&[Node::Int(1)]);
             value.set_root(Node::List(list));
@@ -322,7 +333,11 @@ mod tests {
             assert_eq!(found.decoded.stages.len(), chain.split('+').count());
         }
         check(b"x^2 is a square", "string://", Certainty::Likely, &[]);
-        check(b"\x28\xb5\x2f\xfd????", "noop://", Certainty::Likely, &[]);
+        for begin in [&b"\x28\xb5\x2f\xfd?"[..], b"\x04\x22\x4d\x18\xff", b"\xfd7zXZ\0\xff", b"\x1f\x8b\x08\xff"] {
+            check(begin, "noop://", Certainty::Likely, &[]);
+        }
+        check(b"BZh9 is how bzip2 begins", "string://", Certainty::Likely, &[]);
+        check(b"eyJhIjogMX0=", "string://", Certainty::Likely, &[]);
     }
 
     #[test]

@@ -302,8 +302,10 @@ impl Codec {
     /// compressors take bytes only.
     #[must_use]
     pub fn only_read_by_cachetory(&self) -> bool {
+        let known = ["json", "msgpack", "pickle", "noop", "zlib", "zstd"];
         let mut text = false;
-        self.layers.iter().any(|(row, _)| match row.work {
+        let all = self.layers.iter().all(|(row, _)| known.contains(&row.names[0]));
+        all && self.layers.iter().any(|(row, _)| match row.work {
             Work::Nothing => false,
             Work::Serializer(serializer) => {
                 text = serializer.is_text();
@@ -521,6 +523,7 @@ mod tests {
             ("json+pickle+zlib://", false),
             ("pickle+zlib://", false),
             ("json+noop+zstd://", true),
+            ("json+gzip://", false),
         ] {
             assert_eq!(Codec::parse(url).unwrap().only_read_by_cachetory(), only_read, "{url}");
         }

@@ -190,6 +190,20 @@ fn bombs_end_soon_and_name_their_limit() {
     }
 }
 
+/// JSON in each of the other layers.
+const LAYERS: &[&str] = &[
+    "json+gzip:",
+    "json+lz4:",
+    "json+lz4:?block-checksum=1&content-checksum=1",
+    "json+lz4-block:",
+    "json+bz2:",
+    "json+xz:",
+    "json+brotli:",
+    "json+snappy:",
+    "json+snappy-framed:",
+    "json+base64:",
+];
+
 #[test]
 fn damaged_bytes_never_panic_and_what_is_read_can_be_read_again() {
     let text = br#"{"a": [1, -2.5, "x\u00e9\ud83d\ude00", null, true], "b": {"c": 18446744073709551615, "a": []}}"#;
@@ -201,6 +215,9 @@ fn damaged_bytes_never_panic_and_what_is_read_can_be_read_again() {
     .concat();
     let mut seeds = vec![("msgpack:", extended)];
     for url in ["json:", "msgpack:", "json+zlib:", "json+zstd:", "msgpack+zlib+zstd:"] {
+        seeds.push((url, encode(url, &value).unwrap()));
+    }
+    for url in LAYERS {
         seeds.push((url, encode(url, &value).unwrap()));
     }
     let limits = Limits { decoded: 1 << 16, depth: 20, nodes: 1000, ..Limits::DEFAULT };

@@ -243,6 +243,20 @@ fn what_get_prints_set_takes() {
 }
 
 #[test]
+fn inspect_shows_what_each_layer_tells() {
+    let env = Env::new();
+    let named = b"\x1f\x8b\x08\x08\0\0\0\0\x02\xffa\x1b[1m\0\x8b\x8e\x05\0\x29\xbb\x4c\x0d\x02\0\0\0";
+    env.feed(["set", "k", "-", "-s", "noop+zstd://", "--bytes"], &[&named[..], b"\0"].concat()).ok();
+    let shown = env.ok(["inspect", "k"]);
+    for part in ["zstd", "window: 29 B", "content: 29 B", "checksum: no", "level: 9, name: a\\x1b[1m", "+gzip+zstd://"]
+    {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    let record = env.ok(["inspect", "-o", "jsonl", "k"]);
+    assert!(record.contains(r#""facts":{"level":"9","name":"a\u001b[1m"}"#), "{record}");
+}
+
+#[test]
 fn bytes_that_do_not_decode_are_named_and_still_there() {
     let env = Env::new();
     env.feed(["set", "k", "-", "-s", "noop://", "--bytes"], b"\x80\x04\x95garbage").ok();

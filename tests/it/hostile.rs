@@ -3,6 +3,10 @@
 use std::io::Write as _;
 use std::time::Duration;
 
+use cachectl::codec::Codec;
+use cachectl::limits::Limits;
+use cachectl::value::Value;
+
 use crate::env::{Env, Ran};
 
 /// A machine that is busy with other tests is slower than one second says; ten would be a hang.
@@ -62,6 +66,35 @@ fn bombs_meet_a_limit_that_is_named() {
         if !["", "window"].contains(&limit) {
             assert!(ran.stderr().contains(&format!("--max {limit}=")) || limit == "decoded", "{name}: {ran}");
         }
+    }
+}
+
+#[test]
+fn a_bomb_in_any_layer_is_refused_within_little_memory() {
+    let zeros = Value::of_bytes(vec![0; 96 << 20]);
+    for (layer, limit) in [
+        ("gzip://", "decoded"),
+        ("bz2://?compression-level=1", "ratio"),
+        ("xz://?compression-level=0", "ratio"),
+        ("brotli://?compression-level=1", "decoded"),
+        ("lz4://", "decoded"),
+        ("lz4-block://", "decoded"),
+        ("snappy://", "decoded"),
+        ("snappy-framed://", "decoded"),
+    ] {
+        let bomb = Codec::parse(layer).unwrap().encode(&zeros, &Limits::DEFAULT).unwrap();
+        let ran = decode(&format!("noop+{layer}"), "python", &bomb);
+        assert_eq!(ran.status, Some(3), "{layer}: {ran}");
+        assert!(ran.stdout.is_empty() && ran.stderr().contains(&format!("`{limit}`")), "{layer}: {ran}");
+    }
+    for (layer, bytes) in [
+        ("lz4-block", &b"\xff\xff\xff\x7f\x10a"[..]),
+        ("snappy", b"\xff\xff\xff\xff\x07\0"),
+        ("lz4", b"\x04\x22\x4d\x18\x68\x70\xff\xff\xff\xff\0\0\0\0\0"),
+        ("xz", b"\x5d\0\0\0\x80\xff\xff\xff\xff\xff\xff\xff\xff\0\0\0\0\0\0"),
+    ] {
+        let ran = decode(&format!("noop+{layer}://"), "python", bytes);
+        assert_eq!(ran.status, Some(3), "{layer}: {ran}");
     }
 }
 
