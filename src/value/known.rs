@@ -6,10 +6,17 @@
 //! What has any other shape, or is out of range, is not known, and is shown as the call it is.
 //! Nothing is called; no notation is known here.
 
+mod form;
+mod library;
+mod numpy;
+mod time;
+
 use std::borrow::Cow;
 
 use num_bigint::{BigInt, Sign};
 
+pub use self::form::{Form, Given, Name, attribute, dotted, get_attribute};
+pub use self::numpy::{Array, Item};
 use super::code_point::code_point;
 use super::{How, Id, Node, Object, Span, Step, Value, scalar};
 
@@ -50,6 +57,32 @@ pub enum Known<'v> {
     Counter(Cow<'v, [Node]>),
     /// A `deque`: its members, and the most that it takes or `None`.
     Deque(Cow<'v, [Node]>, Node),
+    /// An instance of another class, as the call that reads like its `repr`.
+    Form(Form<'v>),
+    /// An array of numpy's or of the standard library.
+    Array(Array<'v>),
+    /// What has no parts: its `repr`, and what it is in plain words.
+    Word {
+        /// In the notation of its `repr`.
+        repr: Vec<u8>,
+        /// For who has no such notation.
+        plain: Plain,
+    },
+}
+
+/// What something is where there are only numbers and text.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Plain {
+    /// Nothing: not a time.
+    None,
+    /// Seconds.
+    Duration(f64),
+    /// A scalar of numpy.
+    Item(Item),
+    /// A path, an address, a zone, a point in time.
+    Text(Vec<u8>),
+    /// A class or function.
+    Name(Vec<u8>),
 }
 
 /// A day of the proleptic Gregorian calendar.
@@ -92,6 +125,8 @@ pub struct TimeDelta {
 /// An object, whichever of `copyreg`'s ways it was made by: a class and what it was given.
 #[derive(Clone, Copy, Debug)]
 pub struct Made<'v> {
+    /// How it was made.
+    pub how: How,
     /// The class or function.
     pub class: Node,
     /// The arguments by position.
@@ -112,15 +147,31 @@ pub fn of<'v>(value: &'v Value, node: Node) -> Option<Known<'v>> {
     if made.rest.is_some() || made.kwargs != Node::None {
         return None;
     }
-    let Node::Global(class) = made.class else { return zone_info(value, &made) };
+    let form = || form::instance(value, id, &made).map(Known::Form);
+    let Node::Global(class) = made.class else { return zone_info(value, &made).or_else(form) };
     let (module, name) = value.global(class);
+    of_global(value, module, name, &made).or_else(|| match (module, name) {
+        (b"builtins", b"getattr") => attribute(value, node).map(|name| {
+            let mut repr = Vec::new();
+            scalar::write_name(&name, &mut repr);
+            Known::Word { repr, plain: Plain::Name(name) }
+        }),
+        _ => library::of(value, module, name, &made)
+            .or_else(|| numpy::of(value, module, name, &made))
+            .or_else(|| time::of_pandas(value, module, name, &made))
+            .or_else(form),
+    })
+}
+
+/// The classes of the built-in notation, by their module and name.
+fn of_global<'v>(value: &'v Value, module: &[u8], name: &[u8], made: &Made<'v>) -> Option<Known<'v>> {
     match (module, name) {
-        (b"collections", b"OrderedDict") => ordered_dict(value, &made),
-        (b"collections", b"defaultdict") => default_dict(value, &made),
-        (b"collections", b"deque") => deque(value, &made),
-        (b"uuid", b"UUID") => uuid(value, &made),
+        (b"collections", b"OrderedDict") => ordered_dict(value, made),
+        (b"collections", b"defaultdict") => default_dict(value, made),
+        (b"collections", b"deque") => deque(value, made),
+        (b"uuid", b"UUID") => uuid(value, made),
         _ if !made.steps.is_empty() => None,
-        (b"collections", b"Counter") => counter(value, &made),
+        (b"collections", b"Counter") => counter(value, made),
         (b"builtins", b"complex") => complex(made.args),
         (b"builtins", b"range") => three(value, made.args).then_some(Known::Range(made.args)),
         (b"builtins", b"slice") => (made.args.len() == 3).then_some(Known::Slice(made.args)),
@@ -141,10 +192,10 @@ pub fn of<'v>(value: &'v Value, node: Node) -> Option<Known<'v>> {
 pub fn made(value: &Value, id: Id) -> Made<'_> {
     let Object { how, callable, args, kwargs, steps } = value.object(id);
     let Node::Tuple(tuple) = *args else {
-        return Made { class: *callable, args: &[], rest: Some(*args), kwargs: *kwargs, steps };
+        return Made { how: *how, class: *callable, args: &[], rest: Some(*args), kwargs: *kwargs, steps };
     };
     let args = value.members(tuple);
-    let made = Made { class: *callable, args, rest: None, kwargs: *kwargs, steps };
+    let made = Made { how: *how, class: *callable, args, rest: None, kwargs: *kwargs, steps };
     if *kwargs != Node::None || *how != How::Call {
         return made;
     }
@@ -154,13 +205,20 @@ pub fn made(value: &Value, id: Id) -> Made<'_> {
             Made { class: *class, args: if bare { &[] } else { &args[2..] }, ..made }
         }
         [class, args @ ..] if value.is_global(*callable, "copyreg", "__newobj__") => {
-            Made { class: *class, args, ..made }
+            Made { how: How::New, class: *class, args, ..made }
         }
         [class, Node::Tuple(args), named @ Node::Dict(_)] if value.is_global(*callable, "copyreg", "__newobj_ex__") => {
             Made { class: *class, args: value.members(*args), kwargs: *named, ..made }
         }
         _ => made,
     }
+}
+
+/// [`made`], of an object that was given no named arguments.
+fn of_plain(value: &Value, node: Node) -> Option<Made<'_>> {
+    let Node::Object(id) = node else { return None };
+    let made = made(value, id);
+    (made.rest.is_none() && made.kwargs == Node::None).then_some(made)
 }
 
 /// Whether `module.name` is a class for certain, so that it can be shown as one.
@@ -322,10 +380,8 @@ fn time_zone<'v>(value: &'v Value, args: &[Node]) -> Option<Known<'v>> {
 
 /// [`of`], for the one shape that may stand inside a zone: so no chain of zones is followed.
 fn of_time_delta(value: &Value, node: Node) -> Option<Known<'_>> {
-    let Node::Object(id) = node else { return None };
-    let made = made(value, id);
-    let plain = made.rest.is_none() && made.kwargs == Node::None && made.steps.is_empty();
-    (plain && value.is_global(made.class, "datetime", "timedelta"))
+    let made = of_plain(value, node)?;
+    (made.steps.is_empty() && value.is_global(made.class, "datetime", "timedelta"))
         .then(|| time_delta(made.args))?
         .map(Known::TimeDelta)
 }

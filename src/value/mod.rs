@@ -15,6 +15,7 @@
 
 mod calls;
 pub mod code_point;
+pub mod danger;
 pub mod draft;
 mod equality;
 mod identity;

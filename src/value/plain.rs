@@ -10,9 +10,9 @@ use std::collections::{HashMap, HashSet};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
-use super::known::{self, Known};
+use super::known::{self, Array, Form, Given, Item, Known, Name, Plain};
 use super::print::{Path, PrintError};
-use super::{Identity, Node, Step, Value, iso, json, python, scalar};
+use super::{Identity, Node, Step, Value, danger, iso, json, python, scalar};
 use crate::limits::Limits;
 
 /// The value as one of JSON nodes only, and what was flattened: `3 tuples became arrays`.
@@ -86,6 +86,10 @@ const MAPPING: Note = Note("mapping of a class became an object", "mappings of a
 const SEQUENCE: Note = Note("sequence of a class became an array", "sequences of a class became arrays");
 const NAME: Note = Note("class or function became its name", "classes and functions became their names");
 const OBJECT: Note = Note("instance became what it was made of", "instances became what they were made of");
+const FIELDS: Note = Note("instance became an object of its fields", "instances became objects of their fields");
+const ONLY: Note = Note("instance became its only argument", "instances became their only arguments");
+const SCALAR: Note = Note("scalar of numpy became a plain one", "scalars of numpy became plain ones");
+const ARRAY: Note = Note("array of a class became nested arrays", "arrays of a class became nested arrays");
 const SPECIAL: Note = Note("special value became text or an object", "special values became text or objects");
 
 enum Task {
@@ -178,6 +182,7 @@ impl Lowering<'_> {
         let zoned = |text: String, zone: Node| match known::of(source, zone) {
             Some(Known::TimeZone(delta, _)) => text + &iso::offset(delta),
             Some(Known::ZoneInfo(key)) => format!("{text}[{}]", String::from_utf8_lossy(source.text(key))),
+            Some(Known::Word { plain: Plain::Text(name), .. }) => format!("{text}[{}]", String::from_utf8_lossy(&name)),
             _ => text,
         };
         match known {
@@ -215,23 +220,139 @@ impl Lowering<'_> {
                 self.note(SEQUENCE);
                 self.list(&members);
             }
+            Known::Form(form) => self.form(form)?,
+            Known::Array(array) => self.array(&array)?,
+            Known::Word { repr, plain } => match plain {
+                Plain::None => {
+                    self.note(SPECIAL);
+                    self.done.push(Node::None);
+                }
+                Plain::Duration(seconds) => {
+                    self.note(DURATION);
+                    self.done.push(Node::Float(seconds));
+                }
+                Plain::Item(item) => {
+                    self.note(SCALAR);
+                    let node = self.item(item);
+                    self.done.push(node);
+                }
+                Plain::Text(text) if std::str::from_utf8(&text).is_ok() => self.text(NUMBER, &text),
+                Plain::Text(_) => self.text(NUMBER, &repr),
+                Plain::Name(name) => self.text(NAME, &name),
+            },
         }
         Ok(())
+    }
+
+    /// Fields become an object, members an array or object, a single argument itself: that is how
+    /// an Enum is pickled, or a number of a class of its own. What has both keeps their names.
+    fn form(&mut self, form: Form<'_>) -> Result<(), PrintError> {
+        match form {
+            Form { given: Given::Args(args), fields, .. } if args.is_empty() => {
+                self.note(FIELDS);
+                self.mapping(&fields)?;
+            }
+            Form { given: Given::Tuple(members) | Given::List(members), fields, .. } if fields.is_empty() => {
+                self.note(SEQUENCE);
+                self.list(members);
+            }
+            Form { given: Given::Dict(items), fields, .. } if fields.is_empty() => {
+                self.note(MAPPING);
+                self.mapping(items)?;
+            }
+            Form { given: Given::Args(args), end: ", dtype=object", .. } if args.len() == 1 => {
+                self.note(ARRAY);
+                self.tasks.push(Task::Node(args[0]));
+            }
+            Form { name, given, fields, .. } => {
+                let class = match name {
+                    Name::Short(name) => self.new_text(name),
+                    Name::Class(class) => self.class(class),
+                };
+                let mut parts: Vec<(&str, Vec<Task>)> = vec![("class", vec![Task::Done(class)])];
+                parts.push((
+                    "args",
+                    match given {
+                        Given::Dict(items) => self.items(items)?,
+                        other => list(other.nodes()),
+                    },
+                ));
+                if !fields.is_empty() {
+                    parts.push(("state", self.items(&fields)?));
+                }
+                self.note(OBJECT);
+                self.parts(parts);
+            }
+        }
+        Ok(())
+    }
+
+    /// Arrays in an array, from the inside out.
+    fn array(&mut self, array: &Array<'_>) -> Result<(), PrintError> {
+        self.note(ARRAY);
+        let Some(items) = array.items() else {
+            let mut text = Vec::new();
+            array.write(&mut text);
+            let text = self.new_text(&text);
+            self.done.push(text);
+            return Ok(());
+        };
+        let mut nodes: Vec<Node> = items.into_iter().map(|item| self.item(item)).collect();
+        for length in array.shape().iter().skip(1).rev().filter(|length| **length > 0) {
+            nodes = nodes.chunks(*length).map(|row| Node::List(self.out.container(row))).collect();
+            let most = self.limits.nodes.saturating_mul(8);
+            if self.out.size() as u64 > most {
+                return Err(self.limits.exceeded("nodes").into());
+            }
+        }
+        let root = match nodes[..] {
+            [only] if array.shape().is_empty() => only,
+            _ => Node::List(self.out.container(&nodes)),
+        };
+        self.done.push(root);
+        Ok(())
+    }
+
+    fn item(&mut self, item: Item) -> Node {
+        let float = |float: f64| if float.is_finite() { Some(Node::Float(float)) } else { None };
+        let node = match item {
+            Item::Bool(truth) => Some(Node::Bool(truth)),
+            Item::Int(number) => Some(self.out.integer(&number.into())),
+            Item::Float(number) => float(number),
+            Item::Float32(number) => float(f64::from(number)),
+            Item::Masked => Some(Node::None),
+            Item::Text(ref text) | Item::Time(ref text) => Some(self.new_text(text.as_bytes())),
+            Item::Bytes(ref bytes) => Some(match std::str::from_utf8(bytes) {
+                Ok(text) => self.new_text(text.as_bytes()),
+                Err(_) => self.new_text(BASE64.encode(bytes).as_bytes()),
+            }),
+        };
+        node.unwrap_or_else(|| {
+            let mut word = Vec::new();
+            if let Item::Float(number) = item {
+                json::write_float(number, &mut word);
+            } else if let Item::Float32(number) = item {
+                json::write_float(f64::from(number), &mut word);
+            }
+            self.new_text(&word)
+        })
     }
 
     /// `{"class": …, "args": […], "kwargs": …, "state": …}`, each where there is one, then what was
     /// added to it.
     fn object(&mut self, id: super::Id) -> Result<(), PrintError> {
-        self.note(OBJECT);
         let source = self.source;
         let made = known::made(source, id);
-        let class = match made.class {
-            Node::Global(id) => {
-                let (module, name) = source.global(id);
-                self.new_text(&[module, b".", name].concat())
-            }
-            other => self.new_text(json::kind(other).as_bytes()),
-        };
+        if let ([only], None, Node::None, []) = (made.args, made.rest, made.kwargs, made.steps)
+            && Identity::of(*only).is_none()
+            && self.is_harmless_class(made.class)
+        {
+            self.note(ONLY);
+            self.tasks.push(Task::Node(*only));
+            return Ok(());
+        }
+        self.note(OBJECT);
+        let class = self.class(made.class);
         let mut fields: Vec<(&str, Vec<Task>)> = vec![("class", vec![Task::Done(class)])];
         if !made.args.is_empty() {
             fields.push(("args", list(made.args)));
@@ -245,13 +366,36 @@ impl Lowering<'_> {
                 Step::State(state) => ("state", vec![Task::Node(state)]),
                 Step::Extend(id) => ("extend", list(source.members(id))),
                 Step::Add(id) => ("add", list(source.members(id))),
-                Step::Items(id) => {
-                    let (keys, members) = self.keys(source.members(id))?;
-                    let members = members.into_iter().rev().map(Task::Node);
-                    ("items", std::iter::once(Task::Dict(keys)).chain(members).collect())
-                }
+                Step::Items(id) => ("items", self.items(source.members(id))?),
             });
         }
+        self.parts(fields);
+        Ok(())
+    }
+
+    /// Whether `class` is an application's, by its spelling: `Colour`, not `system`.
+    fn is_harmless_class(&self, class: Node) -> bool {
+        let name = known::dotted(self.source, class).unwrap_or_default();
+        let split = name.iter().rposition(|byte| *byte == b'.').unwrap_or(0);
+        let last = name.get(split + 1).copied().unwrap_or_default();
+        last.is_ascii_uppercase() && !danger::is_dangerous(&name[..split], name.get(split + 1..).unwrap_or_default())
+    }
+
+    fn class(&mut self, class: Node) -> Node {
+        match known::dotted(self.source, class) {
+            Some(name) => self.new_text(&name),
+            None => self.new_text(json::kind(class).as_bytes()),
+        }
+    }
+
+    fn items(&mut self, items: &[Node]) -> Result<Vec<Task>, PrintError> {
+        let (keys, members) = self.keys(items)?;
+        let members = members.into_iter().rev().map(Task::Node);
+        Ok(std::iter::once(Task::Dict(keys)).chain(members).collect())
+    }
+
+    /// An object of these, in their order.
+    fn parts(&mut self, fields: Vec<(&str, Vec<Task>)>) {
         let mut keys = Vec::with_capacity(fields.len());
         for (at, (name, _)) in fields.iter().enumerate() {
             // What was done twice gets a number.
@@ -261,7 +405,6 @@ impl Lowering<'_> {
         }
         self.tasks.push(Task::Dict(keys));
         self.tasks.extend(fields.into_iter().rev().flat_map(|(_, tasks)| tasks));
-        Ok(())
     }
 
     fn mapping(&mut self, members: &[Node]) -> Result<(), PrintError> {

@@ -121,6 +121,10 @@ fn parts(value: &Value, node: Node, out: &mut Vec<Node>) {
             out.push(factory);
             out.extend_from_slice(&members);
         }
+        Some(Known::Form(form)) => {
+            out.extend_from_slice(form.given.nodes());
+            out.extend_from_slice(&form.fields);
+        }
         Some(_) => {}
     }
 }

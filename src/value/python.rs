@@ -22,7 +22,7 @@ use std::collections::HashMap;
 use std::io::{self, Write};
 
 use super::json::{self, Escape};
-use super::known::{self, Date, Known, Time, TimeDelta};
+use super::known::{self, Date, Form, Given, Known, Name, Time, TimeDelta};
 use super::print::{Expansion, Path, PrintError};
 use super::{Identity, Node, Step, Value, scalar};
 use crate::limits::Limits;
@@ -172,6 +172,10 @@ fn walk_node(value: &Value, node: Node, manner: &mut Manner<'_>, paper: &mut dyn
                         tasks.extend([Task::Node(member, Tint::Plain), Task::Word(Tint::Plain, b": "[..].into())]);
                         tasks.push(Task::Node(node, Tint::Key));
                     }
+                    (Shape::Fields, Some(member)) => {
+                        tasks.push(Task::Members(members, at + 2, shape));
+                        tasks.extend([Task::Node(member, Tint::Plain), field(value, node)]);
+                    }
                     (Shape::Tuples, Some(member)) => {
                         tasks.push(Task::Members(members, at + 2, shape));
                         tasks.extend([Task::Close(")"), Task::Node(member, Tint::Plain), Task::Comma]);
@@ -214,6 +218,8 @@ enum Shape {
     Pairs,
     /// `(key, value)`.
     Tuples,
+    /// `name=value`, where the names are text.
+    Fields,
 }
 
 /// Writes what has no parts to walk over, and says what it is; `None` for what has.
@@ -318,6 +324,14 @@ fn known_word(known: &Known<'_>, value: &Value, out: &mut Vec<u8>) -> Option<Tin
         Known::Decimal(text) => format!("Decimal('{}')", String::from_utf8_lossy(value.text(*text))),
         Known::Uuid(number) => format!("UUID('{}')", uuid(*number)),
         Known::NoneType => "<class 'NoneType'>".to_owned(),
+        Known::Word { repr, .. } => {
+            out.extend_from_slice(repr);
+            String::new()
+        }
+        Known::Array(array) => {
+            array.write(out);
+            String::new()
+        }
         _ => return None,
     };
     out.extend_from_slice(text.as_bytes());
@@ -408,6 +422,10 @@ fn ellipsis<'v>(value: &'v Value, node: Node, tasks: &mut Vec<Task<'v>>) {
             Some(Known::DefaultDict(factory, _)) => {
                 tasks.extend([name("defaultdict("), Task::Node(factory, Tint::Plain), plain(", {...})")]);
                 return;
+            }
+            Some(Known::Form(Form { name, .. })) => {
+                push_name(value, &name, tasks);
+                "(...)"
             }
             _ => {
                 push_callable(value, known::made(value, id).class, tasks);
@@ -505,6 +523,7 @@ fn enter_known<'v>(known: Known<'v>, value: &'v Value, tasks: &mut Vec<Task<'v>>
             }
             tasks.push(plain(")"));
         }
+        Known::Form(form) => enter_form(form, value, tasks),
         other => unreachable!("{other:?} is a word"),
     }
 }
@@ -523,6 +542,37 @@ fn most_common<'v>(value: &Value, counts: Cow<'v, [Node]>) -> Cow<'v, [Node]> {
     let mut pairs: Vec<_> = counts.chunks_exact(2).map(|pair| (count(pair[1]), pair[0], pair[1])).collect();
     pairs.sort_by(|a, b| b.0.cmp(&a.0));
     pairs.into_iter().flat_map(|(_, key, count)| [key, count]).collect()
+}
+
+/// `Class(given, field=…)`.
+fn enter_form<'v>(form: Form<'v>, value: &'v Value, tasks: &mut Vec<Task<'v>>) {
+    push_name(value, &form.name, tasks);
+    tasks.push(Task::Open("("));
+    let start = tasks.len();
+    match form.given {
+        Given::Args(args) if args.is_empty() => {}
+        Given::Args(args) => tasks.push(Task::Members(args, 0, Shape::Single)),
+        Given::Tuple(members) => tasks.push(Task::Members(members.into(), 0, Shape::Single)),
+        Given::List(members) => bracket(tasks, "[", members.into(), Shape::Single, "]"),
+        Given::Dict(items) => bracket(tasks, "{", items.into(), Shape::Pairs, "}"),
+    }
+    if !form.fields.is_empty() {
+        if tasks.len() > start {
+            tasks.push(Task::Comma);
+        }
+        tasks.push(Task::Members(form.fields, 0, Shape::Fields));
+    }
+    if !form.end.is_empty() {
+        tasks.push(name(form.end));
+    }
+    tasks.push(Task::Close(")"));
+}
+
+fn push_name<'v>(value: &'v Value, name: &Name<'v>, tasks: &mut Vec<Task<'v>>) {
+    match *name {
+        Name::Short(name) => tasks.push(Task::Word(Tint::Name, name.into())),
+        Name::Class(class) => push_callable(value, class, tasks),
+    }
 }
 
 /// `module.Class(args, name=arg, state=…)`.
@@ -549,12 +599,8 @@ fn enter_object<'v>(value: &'v Value, node: Node, tasks: &mut Vec<Task<'v>>) {
         Node::None => {}
         Node::Dict(id) if value.members(id).iter().step_by(2).all(|key| matches!(key, Node::Str(_))) => {
             for pair in value.members(id).chunks_exact(2) {
-                let Node::Str(key) = pair[0] else { continue };
-                let mut word = Vec::new();
-                scalar::write_name(value.text(key), &mut word);
-                word.push(b'=');
-                next(tasks, word.into());
-                tasks.push(Task::Node(pair[1], Tint::Plain));
+                next(tasks, b""[..].into());
+                tasks.extend([field(value, pair[0]), Task::Node(pair[1], Tint::Plain)]);
             }
         }
         other => {
@@ -607,6 +653,16 @@ fn bracket<'v>(
     close: &'static str,
 ) {
     tasks.extend([Task::Open(open), Task::Members(members, 0, shape), Task::Close(close)]);
+}
+
+/// `name=`.
+fn field(value: &Value, name: Node) -> Task<'static> {
+    let mut word = Vec::new();
+    if let Node::Str(name) = name {
+        scalar::write_name(value.text(name), &mut word);
+    }
+    word.push(b'=');
+    Task::Word(Tint::Name, word.into())
 }
 
 fn plain(text: &'static str) -> Task<'static> {

@@ -62,6 +62,19 @@ pub fn write_float(float: f64, out: &mut Vec<u8>) {
     }
 }
 
+/// A float of 32 bits, with as many digits as those need.
+pub fn write_float32(float: f32, out: &mut Vec<u8>) {
+    if float.is_finite() && float != 0.0 {
+        let start = out.len();
+        write_digits(&format!("{float:e}"), out);
+        if out[start..].iter().all(|byte| byte.is_ascii_digit() || *byte == b'-') {
+            out.extend_from_slice(b".0");
+        }
+    } else {
+        write_float(f64::from(float), out);
+    }
+}
+
 /// A float as a part of a complex number: without the `.0`.
 fn write_short_float(float: f64, out: &mut Vec<u8>) {
     if !float.is_finite() {
@@ -69,7 +82,11 @@ fn write_short_float(float: f64, out: &mut Vec<u8>) {
         out.extend_from_slice(word.as_bytes());
         return;
     }
-    let scientific = shortest(float);
+    write_digits(&shortest(float), out);
+}
+
+/// Digits and exponent as Rust writes them, in Python's notation.
+fn write_digits(scientific: &str, out: &mut Vec<u8>) {
     let (mantissa, exponent) = scientific.split_once('e').expect("Rust writes an exponent when asked to");
     let exponent: i32 = exponent.parse().expect("an exponent is a small number");
     let (sign, mantissa) = mantissa.strip_prefix('-').map_or(("", mantissa), |rest| ("-", rest));
@@ -104,7 +121,8 @@ fn write_short_float(float: f64, out: &mut Vec<u8>) {
 
 /// The shortest digits that read back as `float`, and its exponent. Of two that are as short and as
 /// near CPython takes the even one, Rust's `{:e}` the greater.
-fn shortest(float: f64) -> String {
+#[must_use]
+pub fn shortest(float: f64) -> String {
     let shortest = format!("{float:e}");
     let digits = shortest.bytes().take_while(|byte| *byte != b'e').filter(u8::is_ascii_digit).count();
     if digits < 16 {
