@@ -7,6 +7,7 @@ use crate::codec::detect::{self, Certainty, Detection};
 use crate::codec::{self, Codec, Decoded, Stage};
 use crate::entry::{Members, Stored, StreamItem};
 use crate::limits::Limits;
+use crate::value::danger::Names;
 use crate::value::{Node, Value};
 
 /// Bytes to values: a codec that was asked for, or detection. Needs no backend.
@@ -24,6 +25,16 @@ pub struct Reading {
     pub chain: Chain,
 }
 
+impl Reading {
+    /// All that the stored bytes name, on the way to the value and in it.
+    #[must_use]
+    pub fn names(&self) -> Names {
+        let mut names = self.chain.passed.clone();
+        names.extend(Names::of(&self.value));
+        names
+    }
+}
+
 /// The chain that read a value.
 #[derive(Clone, Debug, Default)]
 pub struct Chain {
@@ -37,6 +48,8 @@ pub struct Chain {
     pub rivals: Vec<String>,
     /// What each layer did, in the order of reading.
     pub stages: Vec<Stage>,
+    /// What was named on the way, by pickles whose value was the next layer's bytes.
+    pub passed: Names,
 }
 
 /// Bytes that did not decode.
@@ -107,8 +120,9 @@ impl Reader {
     fn read_bytes(&self, bytes: Vec<u8>) -> Result<Reading, codec::Error> {
         let Some(codec) = &self.codec else {
             let Detection { url, certainty, rivals, why, decoded } = detect::detect(&bytes, &self.limits)?;
-            let chain = Chain { url, certainty: Some(certainty), why, rivals, stages: decoded.stages };
-            return Ok(Reading { value: decoded.value, chain });
+            let Decoded { value, stages, passed } = decoded;
+            let chain = Chain { url, certainty: Some(certainty), why, rivals, stages, passed };
+            return Ok(Reading { value, chain });
         };
         Ok(read_by(codec.url(), codec.decode(bytes, &self.limits)?))
     }
@@ -169,6 +183,7 @@ impl Gathered<'_> {
         } else if !self.chain.url.split(", ").any(|url| url == chain.url) {
             self.chain.url = format!("{}, {}", self.chain.url, chain.url);
         }
+        self.chain.passed.extend(chain.passed);
         let limits = &self.reader.limits;
         let bytes = u64::from(self.value.whole().len) + u64::from(value.whole().len);
         let nodes = (self.value.size() + value.size()) as u64;
@@ -202,7 +217,7 @@ fn in_field(name: &[u8], mut error: codec::Error) -> codec::Error {
 }
 
 fn read_by(url: &str, decoded: Decoded) -> Reading {
-    let chain = Chain { url: url.to_owned(), stages: decoded.stages, ..Chain::default() };
+    let chain = Chain { url: url.to_owned(), stages: decoded.stages, passed: decoded.passed, ..Chain::default() };
     Reading { value: decoded.value, chain }
 }
 

@@ -11,6 +11,7 @@ use std::fmt;
 use super::compress::is_zlib_header;
 use super::{Codec, Decoded, Error, Fault};
 use crate::limits::Limits;
+use crate::value::danger::Names;
 use crate::value::{Node, Value};
 
 /// How sure a detection is.
@@ -184,7 +185,7 @@ fn of_text(text: &str, limits: &Limits) -> Result<Detection, Error> {
     if bytes.is_empty() {
         rivals.push("noop://".to_owned());
     }
-    let decoded = Decoded { value: Value::of_str(bytes), stages: Vec::new() };
+    let decoded = Decoded { value: Value::of_str(bytes), stages: Vec::new(), passed: Names::default() };
     let decoded = try_decode("string:", bytes, limits)?.unwrap_or(decoded);
     Ok(Detection { url: "string://".to_owned(), certainty, rivals, why, decoded })
 }

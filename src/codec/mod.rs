@@ -21,6 +21,7 @@ use std::ops::RangeInclusive;
 
 use crate::limits::{Exceeded, Limits};
 use crate::url::{Url, UrlError};
+use crate::value::danger::Names;
 use crate::value::{Node, Value};
 
 /// One kind of layer.
@@ -179,6 +180,8 @@ pub struct Decoded {
     pub value: Value,
     /// One a layer, in the order of reading.
     pub stages: Vec<Stage>,
+    /// What was named on the way, by pickles whose value was the next layer's bytes.
+    pub passed: Names,
 }
 
 impl Codec {
@@ -234,11 +237,15 @@ impl Codec {
     /// The layer's error; also when a layer has given a value that the next one cannot take.
     pub fn decode(&self, bytes: Vec<u8>, limits: &Limits) -> Result<Decoded, Error> {
         let mut stages = Vec::with_capacity(self.layers.len());
+        let mut passed = Names::default();
         let mut value = Value::of_bytes(bytes);
         for (row, _) in self.layers.iter().rev() {
             let layer = row.names[0];
             let mut remarks = Remarks::default();
             let (input, output);
+            if !matches!(row.work, Work::Nothing) {
+                passed.extend(Names::of(&value));
+            }
             value = match row.work {
                 Work::Nothing => {
                     output = text_len(&value);
@@ -261,7 +268,7 @@ impl Codec {
             let Remarks { facts, notes } = remarks;
             stages.push(Stage { layer, input, output, facts, notes });
         }
-        Ok(Decoded { value, stages })
+        Ok(Decoded { value, stages, passed })
     }
 
     /// Encodes `value`, the first layer first.

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use anyhow::{Context as _, Result};
 
-use super::{Global, arguments, get, target};
+use super::{Global, arguments, danger, get, target};
 use crate::entry::Stored;
 use crate::exit::{Exit, Stop};
 use crate::render::{Format, Printer, Record};
@@ -30,14 +30,22 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
     };
     let bytes = arguments::read(&source, &global.limits())?;
     let reading = reader.read(Stored::Bytes(bytes)).context("cannot decode")?;
-    if printer.format() == Format::Jsonl {
-        let typed = printer.typed(&reading.value)?;
-        printer.record(&Record::new().with("serializer", reading.chain.url).with_json("value", typed))?;
-    } else {
+    let names = reading.names();
+    let record = Record::new().with("serializer", reading.chain.url.as_str()).with("dangerous", danger::list(&names));
+    let checked = danger::check(&names, global, printer);
+    if printer.format() != Format::Jsonl {
+        checked?;
         printer.value(&reading.value, get::notation(&reading.chain)).context("cannot show the value")?;
         if let Some(doubt) = get::doubt(&reading.chain) {
             printer.note(&doubt);
         }
+        return Ok(Exit::Yes);
     }
+    if let Err(error) = checked {
+        printer.record(&record.with("error", error.to_string()))?;
+        return Err(error);
+    }
+    let typed = printer.typed(&reading.value)?;
+    printer.record(&record.with_json("value", typed))?;
     Ok(Exit::Yes)
 }

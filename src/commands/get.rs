@@ -4,8 +4,8 @@ use std::ffi::OsString;
 
 use anyhow::{Context as _, Result};
 
-use super::{Global, arguments, target};
-use crate::cache::{Chain, Reading, Unread};
+use super::{Global, arguments, danger, target};
+use crate::cache::{Chain, Reading};
 use crate::codec::detect::Certainty;
 use crate::entry::{Entry, Stored};
 use crate::exit::{Exit, Stop};
@@ -43,6 +43,12 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
                 let record =
                     Record::new().with_bytes("key", key).with_bytes("stored_key", &stored_key.key).with("hit", true);
                 let record = record.with_ttl("ttl_ms", ttl).with("tag", tag).with("type", kind);
+                let names = reading.as_ref().map(Reading::names).unwrap_or_default();
+                let record = record.with("dangerous", danger::list(&names));
+                let reading = match reading {
+                    Ok(reading) => danger::check(&names, global, printer).map(|()| reading),
+                    Err(error) => Err(error.into()),
+                };
                 hit(key, reading, record, keys.len(), printer)?
             }
         };
@@ -89,13 +95,7 @@ fn raw(entry: Entry, printer: &mut Printer) -> Result<Exit> {
 }
 
 /// One value that was found. What cannot be decoded does not stop the others.
-fn hit(
-    key: &[u8],
-    reading: Result<Reading, Unread>,
-    record: Record,
-    keys: usize,
-    printer: &mut Printer,
-) -> Result<Exit> {
+fn hit(key: &[u8], reading: Result<Reading>, record: Record, keys: usize, printer: &mut Printer) -> Result<Exit> {
     let printed = match reading {
         Ok(Reading { value, chain }) if printer.format() == Format::Jsonl => {
             let typed = printer.typed(&value)?;
@@ -121,7 +121,7 @@ fn hit(
             if printer.format() == Format::Jsonl {
                 printer.record(&record.with("error", error.to_string()))?;
             }
-            Err(error.into())
+            Err(error)
         }
     };
     match printed {

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use anyhow::{Context as _, Result};
 
-use super::{Global, arguments, ls, target};
+use super::{Global, arguments, danger, ls, target};
 use crate::cache::{Chain, Reading, Unread};
 use crate::codec::{self, Fact};
 use crate::entry::Facts;
@@ -43,7 +43,9 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
         printer.table(&[], &report.rows(&reading))?;
     }
     // The error is a row of the report.
-    Ok(if reading.is_ok() { Exit::Yes } else { Exit::Data })
+    let Ok(reading) = reading else { return Ok(Exit::Data) };
+    danger::check(&reading.names(), global, printer).with_context(tried)?;
+    Ok(Exit::Yes)
 }
 
 struct Report<'a> {
@@ -67,17 +69,14 @@ impl Report<'_> {
         rows.extend(facts.tag.as_ref().map(|tag| row("tag", escape::line(tag.as_bytes()))));
         match reading {
             Err(error) => rows.push(row("error", error.to_string())),
-            Ok(Reading { value, chain }) => {
+            Ok(found @ Reading { value, chain }) => {
+                let names = found.names();
                 rows.push(row("serializer", chain.url.clone()));
                 rows.extend(detection_rows(chain));
                 rows.extend(chain.stages.iter().flat_map(stage_rows));
                 rows.push(row("value", summary(value)));
-                rows.extend(
-                    classes(value)
-                        .into_iter()
-                        .enumerate()
-                        .map(|(index, class)| row(if index == 0 { "names" } else { "" }, class)),
-                );
+                rows.extend(named("names", &names.all));
+                rows.extend(named("dangerous", &danger::list(&names)));
             }
         }
         rows
@@ -93,8 +92,8 @@ impl Report<'_> {
             .with(facts.unit(), facts.size)
             .with_ttl("ttl_ms", facts.ttl)
             .with("tag", facts.tag.clone());
-        let Reading { value, chain } = match reading {
-            Ok(reading) => reading,
+        let (Reading { value, chain }, names) = match reading {
+            Ok(reading) => (reading, reading.names()),
             Err(error) => return record.with("error", error.to_string()),
         };
         let mut record = record.with("serializer", chain.url.clone());
@@ -105,12 +104,20 @@ impl Report<'_> {
                 .with("why", chain.why.clone());
         }
         let stages: Vec<serde_json::Value> = chain.stages.iter().map(stage_json).collect();
-        record.with("layers", stages).with("value", summary(value)).with("names", classes(value))
+        let record = record.with("layers", stages).with("value", summary(value));
+        let dangerous = danger::list(&names);
+        record.with("names", names.all).with("dangerous", dangerous)
     }
 }
 
 fn row(name: &str, text: String) -> Vec<String> {
     vec![name.to_owned(), text]
+}
+
+/// A row a name, the first with the word for all of them.
+fn named(word: &str, names: &[String]) -> Vec<Vec<String>> {
+    let label = |index| if index == 0 { word } else { "" };
+    names.iter().enumerate().map(|(index, name)| row(label(index), escape::line(name.as_bytes()))).collect()
 }
 
 fn detection_rows(chain: &Chain) -> Vec<Vec<String>> {
@@ -195,16 +202,4 @@ fn summary(value: &Value) -> String {
 
 fn name((module, name): (&[u8], &[u8])) -> String {
     format!("{}.{}", String::from_utf8_lossy(module), String::from_utf8_lossy(name))
-}
-
-/// The names that a pickle would have looked up, in order of first use.
-fn classes(value: &Value) -> Vec<String> {
-    let mut names: Vec<String> = Vec::new();
-    for global in value.globals() {
-        let name = name(global);
-        if !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    names
 }

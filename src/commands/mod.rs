@@ -4,6 +4,7 @@
 //! `render`.
 
 pub mod arguments;
+mod danger;
 mod decode;
 mod del;
 mod encode;

@@ -49,6 +49,9 @@ pub struct Global {
     #[arg(long = "max", value_name = "NAME=N", global = true, action = ArgAction::Append)]
     #[arg(long_help = arguments::LIMITS_HELP.as_str(), value_parser = arguments::limit)]
     pub max: Vec<String>,
+    /// End with status 3 when a value names what is dangerous to call, such as os.system
+    #[arg(long, global = true)]
+    pub strict: bool,
     /// Trust these PEM certificates beside the system's
     #[arg(long, value_name = "FILE", global = true)]
     pub tls_ca: Option<PathBuf>,

@@ -8,6 +8,7 @@ mod disk;
 mod env;
 mod exactness;
 mod fixtures;
+mod forms;
 mod hostile;
 mod interop;
 mod pickle;
