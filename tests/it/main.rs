@@ -17,6 +17,7 @@ mod pty;
 mod python;
 mod readme;
 mod redis;
+mod rounds;
 mod server;
 mod servers;
 mod source;
