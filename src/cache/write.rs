@@ -153,7 +153,7 @@ fn by_codec(codec: &Codec, value: &Value, before: &Before, limits: &Limits) -> R
 /// a guess could store what the application cannot read.
 fn as_detected(bytes: &[u8], value: &Value, before: &Before, limits: &Limits) -> Result<Plan, Error> {
     let told = "-s URL says how to write it";
-    let Detection { url, certainty, rivals, why, .. } = detect::detect(bytes, limits)
+    let Detection { url, certainty, rivals, why, decoded } = detect::detect(bytes, limits)
         .map_err(|error| Error::loss(format!("what is there cannot be read ({error}); {told}")))?;
     let unknown = url == detect::NOOP && !matches!(value.root(), Node::Bytes(_));
     if unknown && !bytes.is_empty() {
@@ -161,7 +161,7 @@ fn as_detected(bytes: &[u8], value: &Value, before: &Before, limits: &Limits) ->
     }
     let parse = |url: &str| Codec::parse(url).expect("detected URLs are well-formed");
     let mut plan = by_codec(&parse(&url), value, before, limits)?;
-    if certainty != Certainty::Ambiguous || rivals.is_empty() {
+    if certainty != Certainty::Ambiguous || rivals.is_empty() || decoded.value.same(value) {
         return Ok(plan);
     }
     let others = rivals.join(" or ");

@@ -9,7 +9,8 @@
 use std::fmt;
 
 use super::compress::is_zlib_header;
-use super::{Codec, Decoded, Error, Fault};
+use super::pickle::decode::Pickled;
+use super::{Codec, Decoded, Error, Fault, Stage, msgpack, pickle};
 use crate::limits::Limits;
 use crate::value::danger::Names;
 use crate::value::{Node, Value};
@@ -55,10 +56,60 @@ pub struct Detection {
 /// # Errors
 /// When a limit was met on the way: then it is not known what the bytes are.
 pub fn detect(bytes: &[u8], limits: &Limits) -> Result<Detection, Error> {
+    let found = outer(bytes, limits)?;
+    let value = &found.decoded.value;
+    let is_pickle = found.decoded.stages.last().is_some_and(|stage| stage.layer == "pickle");
+    match value.root() {
+        Node::Bytes(span) if is_pickle => {
+            let inner = outer(value.text(span), limits)?;
+            Ok(of_pickled_bytes(found, inner))
+        }
+        Node::Str(span) if is_pickle && try_json(value.text(span), limits)?.is_some() => {
+            let rivals = vec![put_inside(&found.url, "json://")];
+            let why = format!("{}; what it holds is text that may be JSON", found.why);
+            Ok(Detection { certainty: found.certainty.min(Certainty::Likely), rivals, why, ..found })
+        }
+        _ => Ok(found),
+    }
+}
+
+/// What a pickle is that holds bytes, which are `inner`. Django's caches pickle what another
+/// serializer made. Bytes that say what they are themselves are taken at their word.
+fn of_pickled_bytes(mut found: Detection, mut inner: Detection) -> Detection {
+    let is_plain = |url: &str| url == NOOP || url == "string://";
+    if is_plain(&inner.url) {
+        return found;
+    }
+    let url = put_inside(&found.url, &inner.url);
+    found.certainty = found.certainty.min(Certainty::Likely);
+    let layers = &inner.decoded.stages;
+    if layers.len() == 1 && inner.certainty < Certainty::Certain {
+        found.rivals.push(url);
+        return found;
+    }
+    found.decoded.stages.append(&mut inner.decoded.stages);
+    inner.decoded.stages = found.decoded.stages;
+    let why = format!("{}, in a pickle", inner.why);
+    Detection { url, certainty: found.certainty, rivals: vec![found.url], why, decoded: inner.decoded }
+}
+
+/// The URL of what `inner` names inside of what `outer` names. There is one protocol in a URL: the
+/// inner pickle's, where both are pickles.
+fn put_inside(outer: &str, inner: &str) -> String {
+    let (outer, outer_query) = outer.split_once("://").expect("detected URLs are spelt in full");
+    let (inner, inner_query) = inner.split_once("://").expect("detected URLs are spelt in full");
+    let query = if inner.starts_with("pickle") { inner_query } else { outer_query };
+    format!("{inner}+{outer}://{query}")
+}
+
+/// What the bytes are, but for bytes inside a pickle.
+fn outer(bytes: &[u8], limits: &Limits) -> Result<Detection, Error> {
+    let Some(first) = compressor(bytes) else { return serializer(bytes, limits) };
+    let mut next = Some(first);
     let mut inner = bytes.to_vec();
     let mut peeled: Vec<&'static str> = Vec::new();
     let mut stages = Vec::new();
-    while let Some(layer) = compressor(&inner) {
+    while let Some(layer) = next {
         let Some(decoded) = try_decode(&format!("{layer}:"), &inner, limits)? else { break };
         peeled.push(layer);
         limits.check("layers", 1 + peeled.len() as u64).map_err(|exceeded| Error::limit(layer, None, exceeded))?;
@@ -67,9 +118,10 @@ pub fn detect(bytes: &[u8], limits: &Limits) -> Result<Detection, Error> {
             Node::Bytes(span) => decoded.value.into_text(span),
             _ => unreachable!("a compressor gives bytes"),
         };
+        next = compressor(&inner);
     }
     let mut found = serializer(&inner, limits)?;
-    if let Some(layer) = compressor(&inner).filter(|_| found.url == NOOP) {
+    if let Some(layer) = next.filter(|_| found.url == NOOP) {
         found.why = format!("it begins as {layer} does, and does not decompress");
     }
     stages.append(&mut found.decoded.stages);
@@ -110,88 +162,111 @@ fn wrapped(url: &str, peeled: &[&str]) -> String {
     format!("{serializer}{layers}://{query}")
 }
 
-/// The value of all of `bytes` under `url`, if they have one there.
-fn try_decode(url: &str, bytes: &[u8], limits: &Limits) -> Result<Option<Decoded>, Error> {
-    let codec = Codec::parse(url).expect("detected URLs are in the table");
-    match codec.decode(bytes.to_vec(), limits) {
-        Ok(decoded) => Ok(Some(decoded)),
+/// What a layer made of bytes, or `None` where it is not what they are.
+fn made<T>(read: Result<T, Error>) -> Result<Option<T>, Error> {
+    match read {
+        Ok(read) => Ok(Some(read)),
         Err(error @ Error { fault: Fault::Limit(_), .. }) => Err(error),
         Err(_) => Ok(None),
     }
 }
 
-/// Tells serializers apart; `bytes` are not compressed.
+/// What the codec that `url` names makes of `bytes`, if it makes something of them.
+fn try_decode(url: &str, bytes: &[u8], limits: &Limits) -> Result<Option<Decoded>, Error> {
+    let codec = Codec::parse(url).expect("detected URLs are in the table");
+    made(codec.decode(bytes.to_vec(), limits))
+}
+
+/// The same in the form that a codec gives, for a reader that was asked without one.
+fn decoded(layer: &'static str, input: usize, value: Value, notes: Vec<String>) -> Decoded {
+    let stage = Stage { layer, input, output: None, facts: Vec::new(), notes };
+    Decoded { value, stages: vec![stage], passed: Names::default() }
+}
+
+/// Tells serializers apart; `bytes` are not compressed. Each is asked once, the likeliest first, and
+/// not at all where the first bytes rule it out.
 fn serializer(bytes: &[u8], limits: &Limits) -> Result<Detection, Error> {
-    if let [0x80, protocol @ 2..=5, .., b'.'] = *bytes {
-        let url = pickle_url(protocol);
-        if let Some(decoded) = try_decode(&url, bytes, limits)? {
-            let why = format!("it begins as pickles of protocol {protocol} do, and all of it decodes");
-            return Ok(Detection { url, certainty: Certainty::Certain, rivals: Vec::new(), why, decoded });
-        }
+    if let [0x80, 2..=5, ..] = *bytes
+        && let Some((pickled, notes)) = try_pickle(bytes, limits)?
+    {
+        let Pickled { value, trailing, protocol } = pickled;
+        let (certainty, rivals, end) = match trailing {
+            0 => (Certainty::Certain, Vec::new(), "all of it decodes"),
+            _ => (Certainty::Likely, vec![NOOP.to_owned()], "decodes, with bytes after its end"),
+        };
+        let why = format!("it begins as pickles of protocol {protocol} do, and {end}");
+        let decoded = decoded("pickle", bytes.len(), value, notes);
+        return Ok(Detection { url: pickle_url(protocol), certainty, rivals, why, decoded });
     }
-    match std::str::from_utf8(bytes) {
-        Ok(text) if !text.contains(is_control) => of_text(text, limits),
-        Ok(_) | Err(_) => of_binary(bytes, limits),
+    let json = try_json(bytes, limits)?;
+    let is_utf8 = std::str::from_utf8(bytes).is_ok();
+    match json {
+        Some(json) if matches!(json.value.root(), Node::List(_) | Node::Dict(_)) => {
+            Ok(of_json_container(json, is_utf8))
+        }
+        json if is_utf8 && !bytes.iter().any(is_control) => of_text(bytes, json, limits),
+        json => of_binary(bytes, json, is_utf8, limits),
     }
 }
 
 /// Characters that text does not have.
-fn is_control(char: char) -> bool {
-    char.is_control() && !matches!(char, '\n' | '\r' | '\t' | '\u{1b}' | '\u{80}'..='\u{9f}')
+fn is_control(byte: &u8) -> bool {
+    matches!(byte, 0..0x20 | 0x7f) && !matches!(byte, b'\n' | b'\r' | b'\t' | 0x1b)
 }
 
-/// Text is `string`, unless it is JSON or a pickle of many lines.
-fn of_text(text: &str, limits: &Limits) -> Result<Detection, Error> {
-    let bytes = text.as_bytes();
+/// An array or object is JSON, and the same bytes as text that a program made of JSON itself, or that
+/// Python's `str` did: `[1, 2]`.
+fn of_json_container(decoded: Decoded, is_utf8: bool) -> Detection {
+    let (url, why) = ("json://".to_owned(), "all of it is JSON".to_owned());
+    let rivals = if is_utf8 { vec!["string://".to_owned()] } else { Vec::new() };
+    Detection { url, certainty: Certainty::Likely, rivals, why, decoded }
+}
+
+/// Text is `string`, unless it is a JSON scalar or a pickle of many lines.
+fn of_text(bytes: &[u8], json: Option<Decoded>, limits: &Limits) -> Result<Detection, Error> {
+    let string = "string://".to_owned();
+    let msgpack = |rivals: &mut Vec<String>| -> Result<(), Error> {
+        rivals.extend(try_msgpack(bytes, limits)?.map(|_| "msgpack://".to_owned()));
+        Ok(())
+    };
     let mut rivals = Vec::new();
-    if let Some(decoded) = try_json(text, limits)? {
-        let json = Codec::parse("json:").expect("json is in the table");
-        let found = |certainty, why: &str, rivals| Detection {
-            url: json.url().to_owned(),
-            certainty,
-            rivals,
-            why: why.to_owned(),
-            decoded: decoded.clone(),
-        };
-        match decoded.value.root() {
-            Node::List(_) | Node::Dict(_) => {
-                return Ok(found(Certainty::Certain, "all of it is JSON", Vec::new()));
-            }
-            Node::Str(_) => {
-                return Ok(found(Certainty::Likely, "it is a JSON string", vec!["string://".to_owned()]));
-            }
-            _ if json.encode(&decoded.value, limits).is_ok_and(|again| again == bytes) => {
-                let mut rivals = vec!["string://".to_owned()];
-                rivals.extend(try_msgpack(bytes, limits)?.map(|_| "msgpack://".to_owned()));
-                return Ok(found(Certainty::Ambiguous, "it may be JSON as well as text", rivals));
-            }
-            _ => rivals.push(json.url().to_owned()),
+    if let Some(decoded) = json {
+        let codec = Codec::parse("json:").expect("json is in the table");
+        let url = codec.url().to_owned();
+        if matches!(decoded.value.root(), Node::Str(_)) {
+            let why = "it is a JSON string".to_owned();
+            return Ok(Detection { url, certainty: Certainty::Likely, rivals: vec![string], why, decoded });
         }
-    }
-    if let Some((url, decoded)) = try_old_pickle(bytes, limits)? {
-        if text.contains('\n') {
-            let why = "all of it is a pickle of protocol 0 or 1".to_owned();
-            let rivals = vec!["string://".to_owned()];
-            return Ok(Detection { url, certainty: Certainty::Likely, rivals, why, decoded });
+        if codec.encode(&decoded.value, limits).is_ok_and(|again| again == bytes) {
+            let mut rivals = vec![string];
+            msgpack(&mut rivals)?;
+            let why = "it may be JSON as well as text".to_owned();
+            return Ok(Detection { url, certainty: Certainty::Ambiguous, rivals, why, decoded });
         }
         rivals.push(url);
     }
-    rivals.extend(try_msgpack(bytes, limits)?.map(|_| "msgpack://".to_owned()));
+    if let Some((url, decoded)) = try_old_pickle(bytes, limits)? {
+        if bytes.contains(&b'\n') {
+            let why = "all of it is a pickle of protocol 0 or 1".to_owned();
+            return Ok(Detection { url, certainty: Certainty::Likely, rivals: vec![string], why, decoded });
+        }
+        rivals.push(url);
+    }
+    msgpack(&mut rivals)?;
     let (certainty, why) = match (bytes, rivals.as_slice()) {
         ([], _) => (Certainty::Ambiguous, "it is empty".to_owned()),
         (_, []) => (Certainty::Likely, "it is text".to_owned()),
         _ => (Certainty::Ambiguous, "it is text, and has another reading".to_owned()),
     };
     if bytes.is_empty() {
-        rivals.push("noop://".to_owned());
+        rivals.push(NOOP.to_owned());
     }
-    let decoded = Decoded { value: Value::of_str(bytes), stages: Vec::new(), passed: Names::default() };
-    let decoded = try_decode("string:", bytes, limits)?.unwrap_or(decoded);
-    Ok(Detection { url: "string://".to_owned(), certainty, rivals, why, decoded })
+    let decoded = try_decode(&string, bytes, limits)?.expect("UTF-8 is text");
+    Ok(Detection { url: string, certainty, rivals, why, decoded })
 }
 
-/// Bytes that are not text: an old pickle, MessagePack, or just bytes.
-fn of_binary(bytes: &[u8], limits: &Limits) -> Result<Detection, Error> {
+/// Bytes that are not text: an old pickle, MessagePack, JSON with odd characters, or just bytes.
+fn of_binary(bytes: &[u8], json: Option<Decoded>, is_utf8: bool, limits: &Limits) -> Result<Detection, Error> {
     let mut found: Vec<(String, Certainty, &str, Decoded)> = Vec::new();
     if let Some((url, decoded)) = try_old_pickle(bytes, limits)? {
         found.push((url, Certainty::Likely, "all of it is a pickle of protocol 0 or 1", decoded));
@@ -204,24 +279,32 @@ fn of_binary(bytes: &[u8], limits: &Limits) -> Result<Detection, Error> {
         };
         found.push(("msgpack://".to_owned(), certainty, "all of it is MessagePack", decoded));
     }
-    let noop = NOOP.to_owned();
+    if let Some(decoded) = json {
+        found.push(("json://".to_owned(), Certainty::Likely, "all of it is JSON", decoded));
+    }
+    let mut plain = vec![NOOP.to_owned()];
+    plain.extend(is_utf8.then(|| "string://".to_owned()));
     if found.is_empty() {
-        let decoded = try_decode(&noop, bytes, limits)?.expect("noop takes any bytes");
-        let why = "it is none of the formats that are known here".to_owned();
-        return Ok(Detection { url: noop, certainty: Certainty::Likely, rivals: Vec::new(), why, decoded });
+        let decoded = try_decode(NOOP, bytes, limits)?.expect("noop takes any bytes");
+        let (certainty, why) = match is_utf8 {
+            true => (Certainty::Ambiguous, "it may be text, but has control characters"),
+            false => (Certainty::Likely, "it is none of the formats that are known here"),
+        };
+        let rivals = plain.split_off(1);
+        return Ok(Detection { url: NOOP.to_owned(), certainty, rivals, why: why.to_owned(), decoded });
     }
     let (url, certainty, why, decoded) = found.remove(0);
     let mut rivals: Vec<String> = found.into_iter().map(|(url, ..)| url).collect();
-    rivals.push(noop);
+    rivals.append(&mut plain);
     Ok(Detection { url, certainty, rivals, why: why.to_owned(), decoded })
 }
 
-/// Reads JSON, if the text begins as JSON can.
-fn try_json(text: &str, limits: &Limits) -> Result<Option<Decoded>, Error> {
-    let first = text.trim_start_matches([' ', '\n', '\r', '\t']).bytes().next();
-    match first {
+/// Reads JSON, if the bytes begin as JSON can, in any encoding that Python detects.
+fn try_json(bytes: &[u8], limits: &Limits) -> Result<Option<Decoded>, Error> {
+    let marks = |byte: &&u8| matches!(**byte, b' ' | b'\n' | b'\r' | b'\t' | 0 | 0xef | 0xbb | 0xbf | 0xff | 0xfe);
+    match bytes.iter().find(|byte| !marks(byte)) {
         Some(b'{' | b'[' | b'"' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n' | b'N' | b'I') => {
-            try_decode("json:", text.as_bytes(), limits)
+            try_decode("json:", bytes, limits)
         }
         _ => Ok(None),
     }
@@ -229,30 +312,29 @@ fn try_json(text: &str, limits: &Limits) -> Result<Option<Decoded>, Error> {
 
 /// Reads MessagePack, if nothing follows it.
 fn try_msgpack(bytes: &[u8], limits: &Limits) -> Result<Option<Decoded>, Error> {
-    try_whole("msgpack:", bytes, limits)
+    let mut notes = Vec::new();
+    let read = made(msgpack::decode(bytes.to_vec(), limits, &mut notes))?;
+    Ok(read.filter(|(_, trailing)| *trailing == 0).map(|(value, _)| decoded("msgpack", bytes.len(), value, notes)))
+}
+
+/// Reads a pickle, and what was odd in it.
+fn try_pickle(bytes: &[u8], limits: &Limits) -> Result<Option<(Pickled, Vec<String>)>, Error> {
+    let mut notes = Vec::new();
+    let read = made(pickle::decode::decode(bytes.to_vec(), limits, &mut notes))?;
+    Ok(read.map(|pickled| (pickled, notes)))
 }
 
 /// Reads a pickle of protocol 0 or 1, which have no magic number, if nothing follows it.
 fn try_old_pickle(bytes: &[u8], limits: &Limits) -> Result<Option<(String, Decoded)>, Error> {
-    let [first, .., b'.'] = *bytes else { return Ok(None) };
-    let protocol = match first {
-        b'}' | b']' | b')' | b'K' | b'J' | b'M' | b'U' | b'T' | b'X' | b'G' => 1,
-        b'N' | b'I' | b'L' | b'F' | b'S' | b'V' | b'c' => 0,
-        b'(' if bytes.is_ascii() && !bytes.iter().any(|byte| *byte < b'\t') => 0,
-        b'(' => 1,
+    match *bytes {
+        [b'}' | b']' | b')' | b'(' | b'K' | b'J' | b'M' | b'U' | b'T' | b'X' | b'G', .., b'.'] => {}
+        [b'N' | b'I' | b'L' | b'F' | b'S' | b'V' | b'c', .., b'.'] => {}
         _ => return Ok(None),
-    };
-    let url = pickle_url(protocol);
-    Ok(try_whole(&url, bytes, limits)?.map(|decoded| (url, decoded)))
-}
-
-/// The value of `bytes` in a format that tells where it ends, if that is their last byte: if so,
-/// nothing decodes without it.
-fn try_whole(url: &str, bytes: &[u8], limits: &Limits) -> Result<Option<Decoded>, Error> {
-    match bytes.split_last() {
-        Some((_, rest)) if try_decode(url, rest, limits)?.is_none() => try_decode(url, bytes, limits),
-        _ => Ok(None),
     }
+    let whole = try_pickle(bytes, limits)?.filter(|(pickled, _)| pickled.trailing == 0);
+    Ok(whole.map(|(Pickled { value, protocol, .. }, notes)| {
+        (pickle_url(protocol), decoded("pickle", bytes.len(), value, notes))
+    }))
 }
 
 fn pickle_url(protocol: u8) -> String {
@@ -278,13 +360,13 @@ mod tests {
 
     #[test]
     fn text_stays_text_unless_all_of_it_is_something_else() {
-        use Certainty::{Ambiguous, Certain, Likely};
+        use Certainty::{Ambiguous, Likely};
         for (text, url, certainty, rivals) in [
             ("hello", "string://", Likely, vec![]),
             ("héllo wörld", "string://", Likely, vec![]),
             ("", "string://", Ambiguous, vec!["noop://"]),
-            ("{\"a\": 1}", "json://", Certain, vec![]),
-            (" [] ", "json://", Certain, vec![]),
+            ("{\"a\": 1}", "json://", Likely, vec!["string://"]),
+            (" [] ", "json://", Likely, vec!["string://"]),
             ("\"a\"", "json://", Likely, vec!["string://"]),
             ("{\"a\": 1", "string://", Likely, vec![]),
             ("42", "json://", Ambiguous, vec!["string://"]),
@@ -329,7 +411,7 @@ mod tests {
             let url = format!("{chain}://");
             let bytes = Codec::parse(&url).unwrap().encode(&value, &Limits::DEFAULT).unwrap();
             let found = detect(&bytes, &Limits::DEFAULT).unwrap();
-            assert_eq!((found.url, found.certainty), (url, Certainty::Certain));
+            assert_eq!((found.url, found.certainty), (url, Certainty::Likely));
             assert!(found.decoded.value.same(&value));
             assert_eq!(found.decoded.stages.len(), chain.split('+').count());
         }

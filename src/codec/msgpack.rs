@@ -30,17 +30,22 @@ impl Serializer for Msgpack {
     }
 
     fn decode(&self, bytes: Vec<u8>, limits: &Limits, notes: &mut Vec<String>) -> Result<Value, Error> {
-        limits.check("decoded", bytes.len() as u64).map_err(|exceeded| Error::limit("msgpack", None, exceeded))?;
-        let (drafted, suspects, trailing) = Reader::new(&bytes, limits).document()?;
-        let mut value = drafted.over(bytes);
-        drop_repeated(&suspects, &mut value, notes);
-        if trailing > 0 {
-            notes.push(format!(
-                "{trailing} bytes after the value are ignored, as by ormsgpack; msgpack-python refuses them"
-            ));
-        }
-        Ok(value)
+        decode(bytes, limits, notes).map(|(value, _)| value)
     }
+}
+
+/// The value of `bytes`, and how many bytes follow its end.
+pub(super) fn decode(bytes: Vec<u8>, limits: &Limits, notes: &mut Vec<String>) -> Result<(Value, usize), Error> {
+    limits.check("decoded", bytes.len() as u64).map_err(|exceeded| Error::limit("msgpack", None, exceeded))?;
+    let (drafted, suspects, trailing) = Reader::new(&bytes, limits).document()?;
+    let mut value = drafted.over(bytes);
+    drop_repeated(&suspects, &mut value, notes);
+    if trailing > 0 {
+        notes.push(format!(
+            "{trailing} bytes after the value are ignored, as by ormsgpack; msgpack-python refuses them"
+        ));
+    }
+    Ok((value, trailing))
 }
 
 /// What in `value` cachetory's ormsgpack would refuse to read, though it is MessagePack.

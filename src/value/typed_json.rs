@@ -7,7 +7,7 @@
 //! - `{"$tuple": […]}`, `$set`, `$frozenset`; `$list` only as the `args` of an object
 //! - `{"$dict": [[k, v], …]}`: a dict with a key that is no string, begins with `$`, comes twice, or
 //!   has lone surrogates
-//! - `{"$float": "nan"}`, or `inf`, `-inf`
+//! - `{"$float": "nan"}`, or `inf`, `-inf`; `nan:7ff8000000000001` for a NaN of other bits than Python's
 //! - `{"$str": "a\\udc80"}`: text with lone surrogates, each `\u` and four hexadecimal digits; a
 //!   backslash is two
 //! - `{"$complex": [re, im]}`, `{"$range": [start, stop, step]}`, `{"$fraction": [n, d]}`
@@ -132,6 +132,8 @@ pub(super) mod tests {
                 r#"{"$tuple": [{"$bytes": "B+gCHQ=="}, {"$ref": 1}]}}}"#
             ),
             r#"{"$object": "decimal.Decimal", "args": ["1e5"]}"#,
+            r#"{"$float": "nan:7ff8000000000001"}"#,
+            r#"{"$float": "nan:fff8000000000000"}"#,
             r#"{"$object": "fractions.Fraction", "args": ["1/3"]}"#,
         ] {
             let lifted = lift(&parse(json), &Limits::DEFAULT).unwrap();

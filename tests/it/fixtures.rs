@@ -220,7 +220,7 @@ fn the_lines_of_every_library_have_a_chain_that_is_known_here() {
     let none = OTHERS.iter().flat_map(|file| file.lines()).map(Line::parse);
     let none = none.filter(|line| line.kind == "value" && line.stored.is_none());
     let own_types = none.map(|line| line.case).collect::<Vec<_>>();
-    assert_eq!(own_types, ["null.none", "null.true", "null.false"], "DynamoDB has these as NULL and BOOL, not as bytes");
+    assert_eq!(own_types, ["null.none", "null.true", "null.false"], "DynamoDB's own NULL and BOOL");
 }
 
 /// What the real library reads from the bytes of every line prints as the line says, except where

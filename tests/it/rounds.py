@@ -62,7 +62,10 @@ def parts(value):
         return "", list(value)
     if isinstance(value, types.MappingProxyType):
         return "", [dict(value)]
-    how = reduced(value)
+    try:
+        how = reduced(value)
+    except AttributeError as error:  # made without `__init__`
+        return str(error), []
     if isinstance(how, str):
         return how, []
     return "", [list(part) if hasattr(part, "__next__") else part for part in how]
@@ -85,8 +88,9 @@ def compare(left, right):
         elif isinstance(left, NAMES) and not hasattr(getattr(left, "__self__", None), "__dict__"):
             if left is not right and left != right:
                 raise Differ(f"{path}: {left!r} and {right!r}")
-        elif type(left) in (str, bytes, tuple, frozenset) and not left:
-            if right:
+        elif type(left) in (str, bytes) or type(left) in (tuple, frozenset) and not left:
+            # Texts cannot change, and CPython itself shares some of them at will.
+            if left != right:
                 raise Differ(f"{path}: {left!r} and {right!r}")
         elif id(left) in there or id(right) in back:
             if there.get(id(left)) != id(right) or back.get(id(right)) != id(left):

@@ -1,13 +1,19 @@
 //! Every captured value to typed JSON text and back: nothing is lost on the way, as CPython sees it.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use cachectl::backend::{Options, parse};
+use cachectl::cache::{Cache, Form, Put, Reader, Reading};
 use cachectl::codec::{Codec, detect};
+use cachectl::entry::{Condition, Expiry, Stored, StoredKey, Write};
+use cachectl::layout;
 use cachectl::limits::Limits;
 use cachectl::value::json::{Escape, write};
 use cachectl::value::typed_json;
 
+use crate::env::Env;
 use crate::fixtures::{self, Line};
 use crate::python;
 
@@ -39,47 +45,142 @@ fn round(codec: &Codec, stored: &[u8]) -> Result<Vec<u8>, String> {
     codec.encode(&lifted, &limits).map_err(|error| format!("encode: {error}"))
 }
 
-#[test]
-fn typed_json_loses_nothing_of_any_captured_value() {
+/// Why CPython does not load what was captured, so that there is nothing to compare: the lines of
+/// which the exception says so, and how many they are. `pandas` 2 does not know some names of 3.
+const UNLOADABLE: [(&str, usize); 9] = [
+    ("NotImplementedError: (<StringDtype", 10),
+    ("AttributeError: Can't get attribute '_nat_unpickle'", 4),
+    ("AttributeError: Can't get attribute 'no_such'", 1),
+    ("ModuleNotFoundError: No module named 'no_such_module'", 1),
+    ("Error: Decompression error: length mismatch", 1),
+    ("UnicodeDecodeError: 'ascii'", 2),
+    ("UnpicklingError: pickle stream refers to out-of-band data", 1),
+    ("ValueError: unregistered extension code 1", 1),
+    ("TypeError: unhashable type: 'list'", 2),
+];
+
+/// Case, layers, what was captured and what was made of it, for [`PROGRAM`].
+fn rows<'a>(pairs: impl IntoIterator<Item = &'a (&'static Line, Vec<u8>)>) -> Vec<u8> {
+    let mut rows = Vec::new();
+    for (line, made) in pairs {
+        let layers = Codec::parse(&line.chain).unwrap().layers().join("+");
+        for field in [line.case.as_bytes(), layers.as_bytes(), line.stored.as_ref().unwrap(), made] {
+            rows.extend(u32::try_from(field.len()).unwrap().to_le_bytes());
+            rows.extend_from_slice(field);
+        }
+    }
+    rows
+}
+
+/// What CPython finds when it walks the captured value and the other at once.
+fn verdicts(pairs: &[(&'static Line, Vec<u8>)]) -> Vec<String> {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("rows");
-    let mut rows = Vec::new();
-    let mut compared: Vec<(&Line, bool)> = Vec::new();
-    let mut unread: Vec<(&Line, String)> = Vec::new();
-    let mut failed = Vec::new();
-    for line in fixtures::of_every_library().filter(|line| !line.serializer_url.is_empty()) {
-        let stored = line.stored.as_ref().unwrap();
-        let codec = chain(line);
-        match round(&codec, stored) {
-            // What would be run is never given to Python.
-            Ok(_) if line.kind == "unsafe" => {}
-            Ok(made) => {
-                for field in [line.case.as_bytes(), codec.layers().join("+").as_bytes(), stored, &made] {
-                    rows.extend(u32::try_from(field.len()).unwrap().to_le_bytes());
-                    rows.extend_from_slice(field);
-                }
-                compared.push((line, made == *stored));
-            }
-            Err(error) if error.starts_with("decode") => unread.push((line, error)),
-            Err(error) => failed.push(format!("{} {}: {error}", line.library, line.case)),
-        }
-    }
-    std::fs::write(&path, rows).unwrap();
+    std::fs::write(&path, rows(pairs)).unwrap();
     let classes = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
-    let verdicts = python::run(PROGRAM, &[path.to_str().unwrap(), classes.to_str().unwrap()]);
-    let verdicts: Vec<String> = serde_json::from_str(&verdicts).unwrap();
-    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
-    for ((line, identical), verdict) in compared.iter().zip(&verdicts) {
-        if verdict != "same" && !verdict.starts_with("unloadable") {
-            failed.push(format!("{} {}: {verdict}", line.library, line.case));
+    let found = python::run(PROGRAM, &[path.to_str().unwrap(), classes.to_str().unwrap()]);
+    serde_json::from_str(&found).unwrap()
+}
+
+/// The lines to go round; those that nothing reads are the same ones that their library refused.
+fn lines() -> impl Iterator<Item = &'static Line> {
+    fixtures::of_every_library().filter(|line| !line.serializer_url.is_empty())
+}
+
+#[test]
+fn typed_json_loses_nothing_of_any_captured_value() {
+    let (mut pairs, mut unread) = (Vec::new(), 0);
+    for line in lines() {
+        let stored = line.stored.as_ref().unwrap();
+        match round(&chain(line), stored) {
+            Ok(made) => pairs.push((line, made)),
+            Err(error) => {
+                assert!(error.starts_with("decode: "), "{} {}: {error}", line.library, line.case);
+                unread += 1;
+            }
         }
-        let kind = line.chain.split(':').next().unwrap();
-        *counts.entry(format!("{kind} {} {}", if *identical { "identical" } else { "not identical" }, verdict.split(':').next().unwrap())).or_default() += 1;
-        if verdict.starts_with("unloadable") { println!("UNLOADABLE {} {}: {verdict:.150}", line.library, line.case); }
-        if !identical { println!("NOT IDENTICAL {} {} {}", line.library, line.chain, line.case); }
     }
-    for (line, error) in &unread { println!("UNREAD {} {} {error} | {:?}", line.library, line.case, line.read_error); }
-    println!("{counts:#?}");
-    for one in &failed { println!("FAILED {one:.300}"); }
-    assert!(failed.is_empty());
+    // Damaged on purpose, with one that Python reads: a msgpack text that is not UTF-8.
+    assert_eq!(unread, 38);
+    // What would be run is never given to Python.
+    pairs.retain(|(line, _)| line.kind != "unsafe");
+    let mut unloadable: BTreeMap<&str, usize> = BTreeMap::new();
+    for ((line, made), verdict) in pairs.iter().zip(verdicts(&pairs)) {
+        let stored = line.stored.as_ref().unwrap();
+        if let [0x80, protocol, ..] = **stored
+            && line.chain.starts_with("pickle://")
+        {
+            assert_eq!(made[..2], [0x80, protocol], "{} {}", line.library, line.case);
+        }
+        match verdict.strip_prefix("unloadable: ") {
+            None => assert_eq!(verdict, "same", "{} {}", line.library, line.case),
+            Some(why) => {
+                let known = UNLOADABLE.iter().find(|(start, _)| why.starts_with(start));
+                let (known, _) = known.unwrap_or_else(|| panic!("{} {}: {why}", line.library, line.case));
+                *unloadable.entry(known).or_default() += 1;
+            }
+        }
+    }
+    assert_eq!(unloadable, BTreeMap::from(UNLOADABLE));
+    let of_cpython = |line: &Line| line.kind == "value" && line.chain.starts_with("pickle:");
+    let pickles = pairs.iter().filter(|(line, _)| of_cpython(line));
+    let (identical, other): (Vec<_>, Vec<_>) = pickles.partition(|(line, made)| line.stored.as_ref() == Some(made));
+    // The others had one text in two places (as a key of a dict and in a set, say), or the name of a
+    // module as two texts: typed JSON does not tell which texts are one object.
+    assert_eq!((identical.len(), other.len()), (1566, 47));
+}
+
+/// Over the entry itself, without being told how it was written: what `set` takes, it has compared.
+#[test]
+fn set_takes_the_typed_json_of_every_entry_over_the_entry() {
+    let options = Options {
+        timeout: Duration::from_secs(1),
+        limits: Limits::DEFAULT,
+        disk_default: PathBuf::new(),
+        tls_ca: None,
+        tls_client: None,
+        tls_insecure: false,
+    };
+    let connect = parse("memory:", &options).unwrap();
+    let mut refused = Vec::new();
+    for line in lines() {
+        let stored = line.stored.as_ref().unwrap();
+        let reader = Reader::new(None, Limits::DEFAULT);
+        let Ok(Reading { value, chain }) = reader.read(Stored::Bytes(stored.clone())) else {
+            refused.push(line.case.as_str());
+            continue;
+        };
+        let key = StoredKey { key: b"key".to_vec(), field: None };
+        let data = Stored::Bytes(stored.clone());
+        let (expiry, condition) = (Expiry::Never, Condition::Always);
+        let mut backend = connect().unwrap();
+        backend.set_many(&[Write { key, data, expiry, condition, tag: None }]).unwrap();
+        let lifted = typed_json::lift(&typed_json::lower(&value, &Limits::DEFAULT).unwrap(), &Limits::DEFAULT).unwrap();
+        let mut cache = Cache::new(backend, layout::parse("plain:", None).unwrap(), reader);
+        let put = Put { key: b"key".to_vec(), value: lifted, form: Form::AsIs, expiry, condition, tag: None };
+        let receipts = cache.set(vec![put]).unwrap_or_else(|error| panic!("{} {}: {error}", line.library, line.case));
+        assert!(receipts[0].written && receipts[0].form == chain.url, "{} {}: {receipts:?}", line.library, line.case);
+    }
+    let over_a_limit = ["foreign.msgpack.deep_1100", "foreign.zstd.huge_claimed_size", "unsafe.huge_long4"];
+    assert_eq!(refused, over_a_limit);
+}
+
+/// As a person has it: `decode -o json`, then `encode`, of every fiftieth line.
+#[test]
+fn the_binary_goes_round_too() {
+    let env = Env::new();
+    let mut pairs = Vec::new();
+    for line in lines().filter(|line| line.kind == "value").step_by(50) {
+        let codec = chain(line);
+        let stored = line.stored.as_ref().unwrap();
+        let text = env.feed(["decode", "-s", codec.url(), "-o", "json"], stored).ok();
+        let made = env.feed(["encode", "-s", codec.url()], text.as_bytes());
+        assert_eq!(made.status, Some(0), "{made}");
+        pairs.push((line, made.stdout));
+    }
+    assert!(pairs.len() > 60);
+    for ((line, _), verdict) in pairs.iter().zip(verdicts(&pairs)) {
+        let known = verdict == "same" || UNLOADABLE.iter().any(|(start, _)| verdict.contains(start));
+        assert!(known, "{} {}: {verdict}", line.library, line.case);
+    }
 }

@@ -30,20 +30,37 @@ const STRIDE: u64 = 4096;
 /// How far a PUT may go past the memo's end before it is kept apart: Python 2 counts from 1.
 const MEMO_GAP: usize = 8;
 
+/// What bytes hold, and what else shows of how they were written.
+pub(in crate::codec) struct Pickled {
+    /// The value.
+    pub value: Value,
+    /// How many bytes follow its end.
+    pub trailing: usize,
+    /// With which protocol it was written: the one that it names, else by the opcodes that it has.
+    pub protocol: u8,
+}
+
 /// The value of `bytes`.
-pub(super) fn decode(bytes: Vec<u8>, limits: &Limits, notes: &mut Vec<String>) -> Result<Value, Error> {
+pub(in crate::codec) fn decode(bytes: Vec<u8>, limits: &Limits, notes: &mut Vec<String>) -> Result<Pickled, Error> {
     limits.check("decoded", bytes.len() as u64).map_err(|exceeded| Error::limit("pickle", None, exceeded))?;
     let mut machine = Machine::over(&bytes, limits);
     let root = machine.run().map_err(|error| *error)?;
+    let protocol = if machine.protocol == 0 { u8::from(!machine.is_text) } else { machine.protocol };
     let Machine { draft, mut dicts, odd, at, .. } = machine;
     dicts.sort_unstable();
     dicts.dedup();
-    let beyond = bytes.len() - at;
+    let trailing = bytes.len() - at;
     let mut value = draft.finish(root).over(bytes);
     value.check_depth(limits).map_err(|exceeded| Error::limit("pickle", None, exceeded))?;
     let repeated = dedupe(&mut value, &dicts);
-    odd.tell(repeated, beyond, notes);
-    Ok(value)
+    odd.tell(repeated, trailing, notes);
+    Ok(Pickled { value, trailing, protocol })
+}
+
+/// How INST and OBJ make an instance of a class, which is what they are there for: without
+/// arguments it is not initialised (`instantiate` in `_pickle.c`).
+fn instantiation(args: usize) -> How {
+    if args == 0 { How::New } else { How::Call }
 }
 
 /// What was odd, to be told at the end.
@@ -101,6 +118,8 @@ struct Machine<'a> {
     fuel: u64,
     opcodes_left: u64,
     protocol: u8,
+    /// Whether an opcode was met that only protocol 0 writes.
+    is_text: bool,
     draft: Draft<'a>,
     stack: Vec<Node>,
     marks: Vec<usize>,
@@ -141,6 +160,8 @@ impl<'a> Machine<'a> {
             fuel: 0,
             opcodes_left: limits.opcodes,
             protocol: 0,
+            // Protocols 0 and 1 write a lone None, bool or long alike.
+            is_text: matches!(input.first(), Some(&(op::NONE | op::INT | op::LONG))),
             draft: Draft::new(input),
             stack: Vec::new(),
             marks: Vec::new(),
@@ -288,6 +309,7 @@ impl<'a> Machine<'a> {
     }
 
     fn step_scalar(&mut self, opcode: u8) -> Res<()> {
+        self.is_text |= matches!(opcode, op::FLOAT | op::UNICODE | op::STRING | op::PUT | op::GET);
         match opcode {
             op::LONG1 => {
                 let len = self.byte()?;
@@ -640,6 +662,7 @@ impl Machine<'_> {
     /// TUPLE, LIST, DICT and FROZENSET: what stands above the mark.
     fn gather(&mut self, opcode: u8) -> Res<()> {
         let from = self.unmark()?;
+        self.is_text |= matches!(opcode, op::LIST | op::DICT) || self.stack.len() == from;
         match opcode {
             op::TUPLE => self.collect(from, Node::Tuple),
             op::LIST => self.collect(from, Node::List),
@@ -742,9 +765,10 @@ impl Machine<'_> {
             op::INST => {
                 let callable = Node::Global(self.global_text()?);
                 let from = self.unmark()?;
+                let how = instantiation(self.stack.len() - from);
                 self.collect(from, Node::Tuple)?;
                 let args = self.pop()?;
-                return self.push_object(How::Call, callable, args, Node::None);
+                return self.push_object(how, callable, args, Node::None);
             }
             op::STACK_GLOBAL => {
                 let (name, module) = (self.pop()?, self.pop()?);
@@ -867,9 +891,10 @@ impl Machine<'_> {
                 if self.stack.len() == from {
                     return Err(self.wrong("lacks its class"));
                 }
+                let how = instantiation(self.stack.len() - from - 1);
                 self.collect(from + 1, Node::Tuple)?;
                 let (args, class) = (self.pop()?, self.pop()?);
-                self.push_object(How::Call, class, args, Node::None)
+                self.push_object(how, class, args, Node::None)
             }
             _ => {
                 let (state, object) = (self.pop()?, self.top()?);
@@ -1123,7 +1148,7 @@ mod tests {
 
     fn read(bytes: &[u8]) -> Result<(Value, Vec<String>), Error> {
         let mut notes = Vec::new();
-        decode(bytes.to_vec(), &Limits::DEFAULT, &mut notes).map(|value| (value, notes))
+        decode(bytes.to_vec(), &Limits::DEFAULT, &mut notes).map(|pickled| (pickled.value, notes))
     }
 
     fn error(bytes: &[u8]) -> String {

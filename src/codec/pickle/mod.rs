@@ -7,7 +7,7 @@
 //!
 //! This room knows the format; which classes are dangerous or how they print is not its matter.
 
-mod decode;
+pub(super) mod decode;
 mod encode;
 mod lines;
 mod names;
@@ -42,6 +42,6 @@ impl Serializer for Pickle {
     }
 
     fn decode(&self, bytes: Vec<u8>, limits: &Limits, notes: &mut Vec<String>) -> Result<Value, Error> {
-        decode::decode(bytes, limits, notes)
+        decode::decode(bytes, limits, notes).map(|pickled| pickled.value)
     }
 }

@@ -46,7 +46,17 @@ pub fn lift(source: &Value, limits: &Limits) -> Result<Value, LiftError> {
     }
     let root = lifting.done.pop().expect("one value was lifted");
     lifting.out.root = root;
+    share_modules(&mut lifting.out);
     Ok(lifting.out)
+}
+
+/// CPython has one text of each module's name, which its pickles tell; a class's is its own.
+fn share_modules(value: &mut Value) {
+    let Value { text, globals, .. } = value;
+    let mut modules: HashMap<&[u8], Span> = HashMap::new();
+    for Global { module, .. } in globals {
+        *module = *modules.entry(&text[module.start as usize..][..module.len as usize]).or_insert(*module);
+    }
 }
 
 /// Typed JSON that stands for nothing.
@@ -69,6 +79,20 @@ impl std::error::Error for LiftError {}
 /// An object that is filled in later.
 fn placeholder(how: How) -> Object {
     Object { how, callable: Node::None, args: Node::None, kwargs: Node::None, steps: Vec::new() }
+}
+
+/// The float that a word stands for; `nan:7ff8000000000001` is a NaN of other bits than Python's.
+fn float_word(word: &[u8]) -> Option<f64> {
+    match word {
+        b"nan" => Some(f64::NAN),
+        b"inf" => Some(f64::INFINITY),
+        b"-inf" => Some(f64::NEG_INFINITY),
+        _ => {
+            let digits = std::str::from_utf8(word.strip_prefix(b"nan:")?).ok()?;
+            let bits = u64::from_str_radix(digits, 16).ok().filter(|_| digits.len() == 16)?;
+            Some(f64::from_bits(bits)).filter(|float| float.is_nan())
+        }
+    }
 }
 
 /// What is still to be lifted or put together, the next last.
@@ -382,12 +406,10 @@ impl<'v> Lifting<'v> {
                 self.out.push_text(b"\0");
                 Node::ByteArray(self.base64(name, node)?)
             }
-            "$float" => Node::Float(match self.text(name, node)? {
-                "nan" => f64::NAN,
-                "inf" => f64::INFINITY,
-                "-inf" => f64::NEG_INFINITY,
-                _ => return Err("`$float` takes \"nan\", \"inf\" or \"-inf\"".to_owned()),
-            }),
+            "$float" => match float_word(self.text(name, node)?.as_bytes()) {
+                Some(float) => Node::Float(float),
+                None => return Err("`$float` takes \"nan\", \"inf\" or \"-inf\"".to_owned()),
+            },
             "$str" => {
                 let text =
                     unescape(self.text(name, node)?).ok_or("in `$str` a backslash is `\\\\` or begins `\\udXXX`")?;
@@ -499,12 +521,7 @@ impl<'v> Lifting<'v> {
             Node::Float(float) => Some(float),
             Node::Dict(id) => match *self.source.members(id) {
                 [Node::Str(key), Node::Str(word)] if self.source.text(key) == b"$float" => {
-                    match self.source.text(word) {
-                        b"nan" => Some(f64::NAN),
-                        b"inf" => Some(f64::INFINITY),
-                        b"-inf" => Some(f64::NEG_INFINITY),
-                        _ => None,
-                    }
+                    float_word(self.source.text(word))
                 }
                 _ => None,
             },

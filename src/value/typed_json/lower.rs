@@ -121,6 +121,9 @@ impl Lowering<'_> {
             Node::Float(float) => {
                 let mut word = Vec::new();
                 scalar::write_float(float, &mut word);
+                if float.is_nan() && float.to_bits() != f64::NAN.to_bits() {
+                    word.extend(format!(":{:016x}", float.to_bits()).into_bytes());
+                }
                 self.text_form("$float", &word);
             }
             Node::Str(span) if std::str::from_utf8(source.text(span)).is_ok() => self.done.push(node),
