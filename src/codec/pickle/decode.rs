@@ -1239,6 +1239,8 @@ mod tests {
             (b"\x80\x03c__builtin__\nunicode\n.", "__builtin__.unicode"),
             (b"(K\x01ios\nsystem\n.", "Call:os.system(Int(1))"),
             (b"(cos\nsystem\nK\x01o.", "Call:os.system(Int(1))"),
+            (b"(ia\nB\n.", "New:a.B()"),
+            (b"(ca\nB\no.", "New:a.B()"),
             (b"ca\nB\n)}K\x01K\x02s\x92.", "New:a.B()**d{Int(1) Int(2)}"),
             (
                 b"ca\nB\n)\x81Na(K\x01eK\x01K\x02s(K\x03\x90NbK\x04a.",
