@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use super::Global;
 use crate::exit::Stop;
-use crate::render::{Printer, escape};
+use crate::render::{Printer, Record, escape};
 use crate::value::danger::{Danger, Names};
 
 /// A hostile value may name a million: these are said, the others counted.
@@ -29,7 +29,12 @@ pub fn check(names: &Names, global: &Global, printer: &mut Printer) -> Result<()
     Ok(())
 }
 
-/// The dangerous names, for a record.
-pub fn list(names: &Names) -> Vec<String> {
+/// The record with the dangerous names, where there are any.
+pub fn list(record: Record, names: &Names) -> Record {
+    if names.dangers.is_empty() { record } else { record.with("dangerous", self::names(names)) }
+}
+
+/// The dangerous names.
+pub fn names(names: &Names) -> Vec<String> {
     names.dangers.iter().map(|danger| danger.name.clone()).collect()
 }

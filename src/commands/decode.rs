@@ -31,7 +31,7 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
     let bytes = arguments::read(&source, &global.limits())?;
     let reading = reader.read(Stored::Bytes(bytes)).context("cannot decode")?;
     let names = reading.names();
-    let record = Record::new().with("serializer", reading.chain.url.as_str()).with("dangerous", danger::list(&names));
+    let record = danger::list(Record::new().with("serializer", reading.chain.url.as_str()), &names);
     let checked = danger::check(&names, global, printer);
     if printer.format() != Format::Jsonl {
         checked?;

@@ -44,7 +44,7 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
                     Record::new().with_bytes("key", key).with_bytes("stored_key", &stored_key.key).with("hit", true);
                 let record = record.with_ttl("ttl_ms", ttl).with("tag", tag).with("type", kind);
                 let names = reading.as_ref().map(Reading::names).unwrap_or_default();
-                let record = record.with("dangerous", danger::list(&names));
+                let record = danger::list(record, &names);
                 let reading = match reading {
                     Ok(reading) => danger::check(&names, global, printer).map(|()| reading),
                     Err(error) => Err(error.into()),

@@ -76,7 +76,7 @@ impl Report<'_> {
                 rows.extend(chain.stages.iter().flat_map(stage_rows));
                 rows.push(row("value", summary(value)));
                 rows.extend(named("names", &names.all));
-                rows.extend(named("dangerous", &danger::list(&names)));
+                rows.extend(named("dangerous", &danger::names(&names)));
             }
         }
         rows
@@ -105,7 +105,7 @@ impl Report<'_> {
         }
         let stages: Vec<serde_json::Value> = chain.stages.iter().map(stage_json).collect();
         let record = record.with("layers", stages).with("value", summary(value));
-        let dangerous = danger::list(&names);
+        let dangerous = danger::names(&names);
         record.with("names", names.all).with("dangerous", dangerous)
     }
 }
