@@ -118,6 +118,17 @@ impl<'a> Cursor<'a> {
     }
 }
 
+/// Whether all bytes are ASCII, for texts of a few bytes, for which the standard library's check of
+/// UTF-8 takes longer than to make the text.
+#[inline]
+#[must_use]
+pub fn is_ascii(bytes: &[u8]) -> bool {
+    const HIGHS: u64 = u64::from_ne_bytes([0x80; 8]);
+    let (words, rest) = bytes.as_chunks::<8>();
+    let words = words.iter().fold(0, |all, word| all | u64::from_ne_bytes(*word));
+    words & HIGHS == 0 && rest.iter().fold(0, |all, byte| all | byte) < 0x80
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -16,9 +16,9 @@ pub struct Keys {
     known: Vec<Known>,
     /// Open addressing, a power of two long, at most half full: 0, or the number of a key + 1.
     table: Vec<u32>,
-    /// By a cheap look at the text: the key that looked so last. Documents repeat their keys in
-    /// turn, and most lookups end here.
-    recent: [u32; 256],
+    /// The key that was added last: documents repeat their keys in turn, and most lookups end at
+    /// the one that followed it before.
+    last: usize,
     /// The keys of all open maps.
     open: Vec<u32>,
     maps: u32,
@@ -29,18 +29,13 @@ struct Known {
     hash: u32,
     /// The number of the map that was closed with it last.
     map: u32,
+    /// The key that followed it last.
+    next: u32,
 }
 
 impl Default for Keys {
     fn default() -> Keys {
-        Keys {
-            seed: RandomState::new(),
-            known: Vec::new(),
-            table: vec![0; 64],
-            recent: [0; 256],
-            open: Vec::new(),
-            maps: 0,
-        }
+        Keys { seed: RandomState::new(), known: Vec::new(), table: vec![0; 64], last: 0, open: Vec::new(), maps: 0 }
     }
 }
 
@@ -50,17 +45,13 @@ impl Keys {
     #[inline]
     pub fn add(&mut self, draft: &Draft<'_>, span: Span) -> Span {
         let text = draft.text(span);
-        let look = match text {
-            [] => 0,
-            [one] => usize::from(*one),
-            [first, .., last] => usize::from(first.wrapping_mul(31) ^ last.wrapping_mul(7)) ^ text.len(),
-        };
-        let recent = self.recent[look & 0xff];
-        let number = match recent.checked_sub(1) {
-            Some(number) if draft.text(self.known[number as usize].span) == text => number,
+        let guess = self.known.get(self.last).map_or(0, |last| last.next);
+        let number = match self.known.get(guess as usize) {
+            Some(known) if is_same(draft.text(known.span), text) => guess,
             _ => self.find(draft, span, text),
         };
-        self.recent[look & 0xff] = number + 1;
+        self.known[self.last].next = number;
+        self.last = number as usize;
         self.open.push(number);
         self.known[number as usize].span
     }
@@ -97,7 +88,7 @@ impl Keys {
             slot = (slot + 1) & (self.table.len() - 1);
         }
         let number = u32::try_from(self.known.len()).expect("nodes are limited below 32 bits");
-        self.known.push(Known { span, hash, map: 0 });
+        self.known.push(Known { span, hash, map: 0, next: 0 });
         self.table[slot] = number + 1;
         if 2 * self.known.len() > self.table.len() {
             self.grow();
@@ -127,6 +118,15 @@ pub fn drop_repeated(maps: &[Id], value: &mut Value, notes: &mut Vec<String>) {
     if dropped > 0 {
         notes.push(format!("{dropped} repeated keys: the last of equal keys wins, as in Python"));
     }
+}
+
+/// Whether two texts are equal. Keys are short: to call for the comparison of a few bytes takes
+/// longer than to compare them.
+#[inline]
+fn is_same(one: &[u8], other: &[u8]) -> bool {
+    let ((ones, rest), (others, other_rest)) = (one.as_chunks::<8>(), other.as_chunks::<8>());
+    let words = || ones.iter().zip(others).all(|(a, b)| u64::from_ne_bytes(*a) == u64::from_ne_bytes(*b));
+    one.len() == other.len() && words() && rest.iter().zip(other_rest).all(|(a, b)| a == b)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 
 use std::collections::HashSet;
 
-use super::cursor::Cursor;
+use super::cursor::{Cursor, is_ascii};
 use super::keys::{Keys, drop_repeated};
 use super::{Error, Parameters, Row, Serializer, Work};
 use crate::limits::Limits;
@@ -37,7 +37,7 @@ impl Serializer for Msgpack {
 /// The value of `bytes`, and how many bytes follow its end.
 pub(super) fn decode(bytes: Vec<u8>, limits: &Limits, notes: &mut Vec<String>) -> Result<(Value, usize), Error> {
     limits.check("decoded", bytes.len() as u64).map_err(|exceeded| Error::limit("msgpack", None, exceeded))?;
-    let (drafted, suspects, trailing) = Reader::new(&bytes, limits).document()?;
+    let (drafted, suspects, trailing) = Reader::new(&bytes, limits).document().map_err(|error| *error)?;
     let mut value = drafted.over(bytes);
     drop_repeated(&suspects, &mut value, notes);
     if trailing > 0 {
@@ -98,12 +98,8 @@ struct Open {
     odd: bool,
 }
 
-/// What a marker begins.
-enum Item {
-    Leaf(Node),
-    Array(u64),
-    Map(u64),
-}
+/// Boxed, so that the results of the hot loop fit a register.
+type Res = Result<(), Box<Error>>;
 
 impl<'a> Reader<'a> {
     fn new(bytes: &'a [u8], limits: &'a Limits) -> Reader<'a> {
@@ -112,8 +108,8 @@ impl<'a> Reader<'a> {
             draft: Draft::new(bytes),
             limits,
             keys: Keys::default(),
-            open: Vec::new(),
-            members: Vec::new(),
+            open: Vec::with_capacity(16),
+            members: Vec::with_capacity(64),
             nodes: 0,
             suspects: Vec::new(),
         }
@@ -121,35 +117,24 @@ impl<'a> Reader<'a> {
 
     /// Reads one value. Returns it with the maps whose keys have to be looked at, and the number of
     /// bytes that follow it.
-    fn document(mut self) -> Result<(Drafted, Vec<Id>, usize), Error> {
-        let root = loop {
-            let mut node = match self.item()? {
-                Item::Leaf(node) => node,
-                Item::Array(0) => Node::List(self.draft.value.container(&[])),
-                Item::Map(0) => Node::Dict(self.draft.value.container(&[])),
-                Item::Array(count) => {
-                    self.enter(false, count)?;
-                    continue;
-                }
-                Item::Map(pairs) => {
-                    self.enter(true, 2 * pairs)?;
-                    continue;
-                }
-            };
-            while !self.open.is_empty() {
-                if self.push(node)? > 0 {
-                    break;
-                }
-                node = self.close();
+    fn document(mut self) -> Result<(Drafted, Vec<Id>, usize), Box<Error>> {
+        while !self.is_done() {
+            self.item()?;
+            while let Some(open) = self.open.last()
+                && open.left == 0
+            {
+                self.close()?;
             }
-            if self.open.is_empty() {
-                break node;
-            }
-        };
+        }
+        let root = self.members.pop().expect("one value was read");
         Ok((self.draft.finish(root), self.suspects, self.cursor.rest().len()))
     }
 
-    fn enter(&mut self, map: bool, left: u64) -> Result<(), Error> {
+    fn is_done(&self) -> bool {
+        self.open.is_empty() && !self.members.is_empty()
+    }
+
+    fn enter(&mut self, map: bool, left: u64) -> Res {
         if self.open.len() as u64 >= self.limits.depth {
             return Err(self.over("depth"));
         }
@@ -157,58 +142,139 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Adds a member to the innermost container. Returns how many it still lacks.
-    fn push(&mut self, mut node: Node) -> Result<u64, Error> {
+    /// Adds a member to the innermost container, if any is open.
+    #[inline(always)]
+    fn add(&mut self, node: Node) -> Res {
+        if let Some(open) = self.open.last_mut() {
+            open.odd |= open.map && open.left.is_multiple_of(2);
+            open.left -= 1;
+        }
+        self.push(node)
+    }
+
+    /// Adds a text, which may be a key.
+    #[inline(always)]
+    fn add_str(&mut self, length: u64) -> Res {
+        let (start, bytes) = self.content(length, "a str")?;
+        if !is_ascii(bytes)
+            && let Err(error) = std::str::from_utf8(bytes)
+        {
+            let offset = (start + error.valid_up_to()) as u64;
+            return Err(Box::new(Error::malformed("msgpack", offset, "a str is not UTF-8")));
+        }
+        let mut span = Draft::span(start, self.cursor.at());
+        if let Some(open) = self.open.last_mut() {
+            if open.map && open.left.is_multiple_of(2) {
+                span = self.keys.add(&self.draft, span);
+            }
+            open.left -= 1;
+        }
+        self.push(Node::Str(span))
+    }
+
+    #[inline(always)]
+    fn push(&mut self, node: Node) -> Res {
         self.nodes += 1;
         if self.nodes > self.limits.nodes {
             return Err(self.over("nodes"));
         }
-        let open = self.open.last_mut().expect("a member is added to an open container");
-        if open.map && open.left.is_multiple_of(2) {
-            match node {
-                Node::Str(span) => node = Node::Str(self.keys.add(&self.draft, span)),
-                _ => open.odd = true,
-            }
-        }
         self.members.push(node);
-        open.left -= 1;
-        Ok(open.left)
+        Ok(())
     }
 
-    fn close(&mut self) -> Node {
+    /// Makes the innermost container of its members.
+    fn close(&mut self) -> Res {
         let Open { map, members, keys, odd, .. } = self.open.pop().expect("only an open container is closed");
         let id = self.draft.value.container(&self.members[members..]);
         self.members.truncate(members);
         if map && self.keys.close(keys) | odd {
             self.suspects.push(id);
         }
-        if map { Node::Dict(id) } else { Node::List(id) }
+        self.add(if map { Node::Dict(id) } else { Node::List(id) })
     }
 
-    fn item(&mut self) -> Result<Item, Error> {
-        let start = self.cursor.at();
-        let [marker] = self.cursor.array("a marker")?;
-        Ok(match marker {
-            0x80..=0x8f => Item::Map(u64::from(marker & 0x0f)),
-            0x90..=0x9f => Item::Array(u64::from(marker & 0x0f)),
-            0xdc => Item::Array(self.length::<2>("the length of an array")?),
-            0xdd => Item::Array(self.length::<4>("the length of an array")?),
-            0xde => Item::Map(self.length::<2>("the length of a map")?),
-            0xdf => Item::Map(self.length::<4>("the length of a map")?),
-            0xc1 => return Err(Error::malformed("msgpack", start as u64, "no value begins with 0xc1")),
-            _ => Item::Leaf(self.leaf(marker)?),
-        })
+    /// Reads a leaf, or the beginning of a container. What most values are made of stands here.
+    #[inline(always)]
+    fn item(&mut self) -> Res {
+        let Some(marker) = self.cursor.peek() else { return Err(self.ended()) };
+        self.cursor.pass(1);
+        match marker {
+            0xa0..=0xbf => self.add_str(u64::from(marker & 0x1f)),
+            0x00..=0x7f => self.add(Node::Int(i64::from(marker))),
+            0xe0..=0xff => self.add(Node::Int(i64::from(marker.cast_signed()))),
+            0x80..=0x8f => self.begin(true, u64::from(marker & 0x0f)),
+            0x90..=0x9f => self.begin(false, u64::from(marker & 0x0f)),
+            0xc0 => self.add(Node::None),
+            0xc2 | 0xc3 => self.add(Node::Bool(marker == 0xc3)),
+            0xcb => match self.cursor.rest().first_chunk() {
+                Some(bytes) => {
+                    self.cursor.pass(8);
+                    self.add(Node::Float(f64::from_be_bytes(*bytes)))
+                }
+                None => self.item_rare(marker),
+            },
+            0xd9 => {
+                let length = self.length::<1>("the length of a str")?;
+                self.add_str(length)
+            }
+            _ => self.item_rare(marker),
+        }
+    }
+
+    #[inline(never)]
+    fn item_rare(&mut self, marker: u8) -> Res {
+        match marker {
+            0xdc => self.array_of::<2>(),
+            0xdd => self.array_of::<4>(),
+            0xde => self.map_of::<2>(),
+            0xdf => self.map_of::<4>(),
+            0xda => {
+                let length = self.length::<2>("the length of a str")?;
+                self.add_str(length)
+            }
+            0xdb => {
+                let length = self.length::<4>("the length of a str")?;
+                self.add_str(length)
+            }
+            0xc1 => {
+                let start = self.cursor.at() as u64 - 1;
+                Err(Box::new(Error::malformed("msgpack", start, "no value begins with 0xc1")))
+            }
+            _ => {
+                let node = self.leaf(marker)?;
+                self.add(node)
+            }
+        }
+    }
+
+    fn begin(&mut self, map: bool, count: u64) -> Res {
+        match (map, count) {
+            (true, 0) => {
+                let id = self.draft.value.container(&[]);
+                self.add(Node::Dict(id))
+            }
+            (false, 0) => {
+                let id = self.draft.value.container(&[]);
+                self.add(Node::List(id))
+            }
+            (true, pairs) => self.enter(true, 2 * pairs),
+            (false, count) => self.enter(false, count),
+        }
+    }
+
+    fn array_of<const N: usize>(&mut self) -> Res {
+        let count = self.length::<N>("the length of an array")?;
+        self.begin(false, count)
+    }
+
+    fn map_of<const N: usize>(&mut self) -> Res {
+        let count = self.length::<N>("the length of a map")?;
+        self.begin(true, count)
     }
 
     fn leaf(&mut self, marker: u8) -> Result<Node, Error> {
         let int = "an integer";
         Ok(match marker {
-            0x00..=0x7f => Node::Int(i64::from(marker)),
-            0xe0..=0xff => Node::Int(i64::from(marker.cast_signed())),
-            0xa0..=0xbf => self.str(u64::from(marker & 0x1f))?,
-            0xc0 => Node::None,
-            0xc2 => Node::Bool(false),
-            0xc3 => Node::Bool(true),
             0xc4 => self.bin::<1>()?,
             0xc5 => self.bin::<2>()?,
             0xc6 => self.bin::<4>()?,
@@ -220,16 +286,19 @@ impl<'a> Reader<'a> {
             0xcc => Node::Int(i64::from(u8::from_be_bytes(self.cursor.array(int)?))),
             0xcd => Node::Int(i64::from(u16::from_be_bytes(self.cursor.array(int)?))),
             0xce => Node::Int(i64::from(u32::from_be_bytes(self.cursor.array(int)?))),
-            0xcf => self.draft.integer(&u64::from_be_bytes(self.cursor.array(int)?).into()),
+            0xcf => {
+                let number = u64::from_be_bytes(self.cursor.array(int)?);
+                match i64::try_from(number) {
+                    Ok(number) => Node::Int(number),
+                    Err(_) => self.draft.integer(&number.into()),
+                }
+            }
             0xd0 => Node::Int(i64::from(i8::from_be_bytes(self.cursor.array(int)?))),
             0xd1 => Node::Int(i64::from(i16::from_be_bytes(self.cursor.array(int)?))),
             0xd2 => Node::Int(i64::from(i32::from_be_bytes(self.cursor.array(int)?))),
             0xd3 => Node::Int(i64::from_be_bytes(self.cursor.array(int)?)),
             0xd4..=0xd8 => self.ext_of(1 << (marker - 0xd4))?,
-            0xd9 => self.str_of::<1>()?,
-            0xda => self.str_of::<2>()?,
-            0xdb => self.str_of::<4>()?,
-            _ => unreachable!("arrays, maps and 0xc1 are told apart before"),
+            _ => unreachable!("other markers are told apart before"),
         })
     }
 
@@ -240,26 +309,11 @@ impl<'a> Reader<'a> {
     }
 
     /// The bytes of a leaf: they are there, so they cost nothing that was not paid for.
+    #[inline(always)]
     fn content(&mut self, length: u64, what: &str) -> Result<(usize, &'a [u8]), Error> {
         let start = self.cursor.at();
         let bytes = self.cursor.take(usize::try_from(length).unwrap_or(usize::MAX), what)?;
         Ok((start, bytes))
-    }
-
-    fn str_of<const N: usize>(&mut self) -> Result<Node, Error> {
-        let length = self.length::<N>("the length of a str")?;
-        self.str(length)
-    }
-
-    fn str(&mut self, length: u64) -> Result<Node, Error> {
-        let (start, bytes) = self.content(length, "a str")?;
-        match std::str::from_utf8(bytes) {
-            Ok(_) => Ok(Node::Str(Draft::span(start, self.cursor.at()))),
-            Err(error) => {
-                let offset = (start + error.valid_up_to()) as u64;
-                Err(Error::malformed("msgpack", offset, "a str is not UTF-8"))
-            }
-        }
     }
 
     fn bin<const N: usize>(&mut self) -> Result<Node, Error> {
@@ -282,8 +336,14 @@ impl<'a> Reader<'a> {
     }
 
     #[cold]
-    fn over(&self, limit: &'static str) -> Error {
-        Error::limit("msgpack", self.cursor.at() as u64, self.limits.exceeded(limit))
+    fn over(&self, limit: &'static str) -> Box<Error> {
+        Box::new(Error::limit("msgpack", self.cursor.at() as u64, self.limits.exceeded(limit)))
+    }
+
+    #[cold]
+    fn ended(&mut self) -> Box<Error> {
+        let error = self.cursor.array::<1>("a marker").err();
+        Box::new(error.expect("nothing is left"))
     }
 }
 

@@ -32,7 +32,12 @@ impl<'a> Draft<'a> {
     #[must_use]
     pub fn new(read: &'a [u8]) -> Draft<'a> {
         assert!(read.len() as u64 <= BYTES_CEILING, "decoded bytes are limited below the ceiling");
-        Draft { read, made: Vec::new(), value: Value::over(Vec::new()) }
+        let mut value = Value::over(Vec::new());
+        // About what this many bytes come to: growing by doubling takes longer than the reading of
+        // a small value.
+        let room = (read.len() / 16).min(4096);
+        value.reserve(2 * room, room / 4);
+        Draft { read, made: Vec::new(), value }
     }
 
     /// The span of what was read from `start` to `end`.

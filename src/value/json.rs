@@ -32,7 +32,10 @@ const PAGE: usize = 1 << 16;
 /// [`PrintError::Unfit`] for what JSON cannot hold, [`PrintError::Limit`] for a value that sharing
 /// makes too long, before anything is written.
 pub fn write(value: &Value, escape: Escape, limits: &Limits, out: &mut dyn Write) -> Result<(), PrintError> {
-    Expansion::of(value).check(limits)?;
+    match tree(value) {
+        Some(nodes) => limits.check("printed", nodes)?,
+        None => Expansion::of(value).check(limits)?,
+    }
     let mut path = Path::new(value);
     let mut frames: Vec<Frame<'_>> = Vec::new();
     let mut buffer = Vec::new();
@@ -78,12 +81,50 @@ pub fn write(value: &Value, escape: Escape, limits: &Limits, out: &mut dyn Write
     Ok(())
 }
 
+/// How many nodes `value` consists of, if it is JSON as it stands and no part of it is used twice;
+/// most values are, and need neither lowering nor weighing. One look at every container, so that a
+/// part that nothing refers to any more may make it `None`.
+#[must_use]
+pub fn tree(value: &Value) -> Option<u64> {
+    let mut seen = vec![Seen::Not; value.containers.len()];
+    let mut nodes = 1;
+    let mut see = |node: Node| match node {
+        Node::None | Node::Bool(_) | Node::Int(_) | Node::Str(_) => true,
+        Node::Float(float) => float.is_finite(),
+        Node::List(id) => std::mem::replace(&mut seen[id.index()], Seen::List) == Seen::Not,
+        Node::Dict(id) => std::mem::replace(&mut seen[id.index()], Seen::Dict) == Seen::Not,
+        _ => false,
+    };
+    let members = |at: &super::Members| &value.members[at.start as usize..at.start as usize + at.len as usize];
+    if !see(value.root) {
+        return None;
+    }
+    for container in &value.containers {
+        let members = members(container);
+        nodes += members.len() as u64;
+        if !members.iter().all(|node| see(*node)) {
+            return None;
+        }
+    }
+    let mut dicts = value.containers.iter().zip(&seen).filter(|(_, seen)| **seen == Seen::Dict);
+    let is_text = |key: &Node| matches!(key, Node::Str(_));
+    dicts.all(|(dict, _)| members(dict).iter().step_by(2).all(is_text)).then_some(nodes)
+}
+
+/// As what a container was referred to.
+#[derive(Clone, Copy, PartialEq)]
+enum Seen {
+    Not,
+    List,
+    Dict,
+}
+
 /// Text with its quotes.
 pub fn write_str(text: &[u8], escape: Escape, out: &mut Vec<u8>) {
     out.push(b'"');
     let mut at = 0;
     while at < text.len() {
-        let run = text[at..].iter().take_while(|byte| PLAIN[**byte as usize]).count();
+        let run = plain(&text[at..]);
         out.extend_from_slice(&text[at..at + run]);
         at += run;
         if at == text.len() {
@@ -166,6 +207,26 @@ pub fn push_step(key: Result<&[u8], usize>, path: &mut Vec<u8>) {
             }
         }
     }
+}
+
+/// How many bytes there are before the first that may need an escape. Eight at a time: a byte of
+/// the word is found by the borrow that its subtraction leaves in its highest bit, which is exact
+/// for the lowest byte found.
+#[inline]
+fn plain(text: &[u8]) -> usize {
+    const ONES: u64 = u64::MAX / 0xff;
+    let (words, tail) = text.as_chunks::<8>();
+    for (index, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let equal = |byte: u8| (word ^ (ONES * u64::from(byte))).wrapping_sub(ONES);
+        let control = word.wrapping_sub(ONES * 0x20);
+        // A byte past ASCII has its highest bit itself.
+        let found = (equal(b'"') | equal(b'\\') | equal(0x7f) | control | word) & (ONES << 7);
+        if found != 0 {
+            return 8 * index + found.trailing_zeros() as usize / 8;
+        }
+    }
+    8 * words.len() + tail.iter().take_while(|byte| PLAIN[**byte as usize]).count()
 }
 
 /// What needs no escape in any mode.

@@ -208,6 +208,12 @@ impl Value {
         Span { start: 0, len: to_u32(self.text.len()) }
     }
 
+    /// Makes room for so many members and containers.
+    pub fn reserve(&mut self, members: usize, containers: usize) {
+        self.members.reserve(members);
+        self.containers.reserve(containers);
+    }
+
     /// The node that the value is.
     #[must_use]
     pub fn root(&self) -> Node {
@@ -264,6 +270,7 @@ impl Value {
     }
 
     /// A new container with these members.
+    #[inline]
     pub fn container(&mut self, members: &[Node]) -> Id {
         let start = to_u32(self.members.len());
         self.members.extend_from_slice(members);
@@ -274,6 +281,7 @@ impl Value {
 
     /// Adds members to a container. Amortised, as for a `Vec`: one that cannot grow where it
     /// stands moves to the end, with as much room again.
+    #[inline]
     pub fn extend(&mut self, id: Id, added: &[Node]) {
         let Members { start, len, room } = self.containers[id.0 as usize];
         let (from, old, new) = (start as usize, len as usize, len as usize + added.len());

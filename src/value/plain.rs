@@ -5,6 +5,7 @@
 //! Python's `json.dumps` gives them or that they print as, objects `{"class": …}` with what they
 //! were given. It is a view: nothing reads it back. What contains itself has none.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use base64::Engine as _;
@@ -20,7 +21,10 @@ use crate::limits::Limits;
 /// # Errors
 /// [`PrintError::Unfit`] for a value that contains itself, [`PrintError::Limit`] for one that grows
 /// too much.
-pub fn lower(value: &Value, limits: &Limits) -> Result<(Value, Vec<String>), PrintError> {
+pub fn lower<'v>(value: &'v Value, limits: &Limits) -> Result<(Cow<'v, Value>, Vec<String>), PrintError> {
+    if json::tree(value).is_some() {
+        return Ok((Cow::Borrowed(value), Vec::new()));
+    }
     let mut lowering = Lowering {
         source: value,
         limits,
@@ -52,7 +56,7 @@ pub fn lower(value: &Value, limits: &Limits) -> Result<(Value, Vec<String>), Pri
     let Lowering { mut out, mut done, notes, .. } = lowering;
     out.root = done.pop().expect("one value was lowered");
     let notes = notes.into_iter().map(|(note, count)| note.say(count)).collect();
-    Ok((out, notes))
+    Ok((Cow::Owned(out), notes))
 }
 
 /// What was flattened, and what it became: said of one, and of several.

@@ -40,7 +40,7 @@ pub fn write_int(number: i64, out: &mut Vec<u8>) {
     let mut rest = number.unsigned_abs();
     loop {
         at -= 1;
-        digits[at] = b'0' + u8::try_from(rest % 10).expect("a digit is below 10");
+        digits[at] = b'0' + (rest % 10) as u8;
         rest /= 10;
         if rest == 0 {
             break;
@@ -55,6 +55,16 @@ pub fn write_int(number: i64, out: &mut Vec<u8>) {
 /// A float: the shortest digits that read back as it, with `.0` where there is no other sign that
 /// it is one.
 pub fn write_float(float: f64, out: &mut Vec<u8>) {
+    // In this range Python writes no exponent, and neither does the fast way.
+    if (1e-4..1e16).contains(&float.abs()) {
+        let mut buffer = zmij::Buffer::new();
+        let digits = buffer.format_finite(float);
+        // Fewer than 16 digits, sign and point apart, cannot be one of two that are as near.
+        if digits.len() < 16 || !may_tie(float) {
+            out.extend_from_slice(digits.as_bytes());
+            return;
+        }
+    }
     let start = out.len();
     write_short_float(float, out);
     if out[start..].iter().all(|byte| byte.is_ascii_digit() || *byte == b'-') {
@@ -130,6 +140,15 @@ pub fn shortest(float: f64) -> String {
     }
     let nearest = format!("{float:.*e}", digits - 1);
     if nearest.parse() == Ok(float) { nearest } else { shortest }
+}
+
+/// Whether two shortest numbers can be as near to `float`: then it lies halfway, so that its exact
+/// digits are one more than theirs, 18 at most. More than 26 binary places are more decimal digits
+/// than that.
+fn may_tie(float: f64) -> bool {
+    let bits = float.to_bits();
+    let exponent = i64::from((bits >> 52) as u32 & 0x7ff) - 1075;
+    exponent + i64::from(bits.trailing_zeros().min(52)) >= -26
 }
 
 /// A complex number.
@@ -248,6 +267,26 @@ mod tests {
         let mut out = Vec::new();
         write(&mut out);
         String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn the_fast_way_writes_floats_as_the_slow_way_does() {
+        let mut random = fastrand::Rng::with_seed(16);
+        for round in 0..200_000 {
+            let float = match round % 4 {
+                0 => random.f64(),
+                1 => random.f64() * 1e5 - 5e4,
+                2 => random.i64(-1 << 57..1 << 57) as f64 / f64::from(1_u32 << random.u8(..8)),
+                _ => f64::from_bits(random.u64(0x3f00_0000_0000_0000..0x4350_0000_0000_0000)),
+            };
+            let (mut fast, mut slow) = (Vec::new(), Vec::new());
+            write_float(float, &mut fast);
+            write_short_float(float, &mut slow);
+            if slow.iter().all(|byte| byte.is_ascii_digit() || *byte == b'-') {
+                slow.extend_from_slice(b".0");
+            }
+            assert_eq!(fast, slow, "{float:e}");
+        }
     }
 
     #[test]

@@ -16,6 +16,7 @@ use super::lines::{decimal, raw_unicode_unescape, string_unescape};
 use super::opcode::{self as op};
 use super::{HIGHEST_PROTOCOL, names};
 use crate::codec::Error;
+use crate::codec::cursor::is_ascii;
 use crate::limits::Limits;
 use crate::value::code_point::invalid_at;
 use crate::value::draft::Draft;
@@ -152,6 +153,11 @@ struct Globals {
 
 impl<'a> Machine<'a> {
     fn over(input: &'a [u8], limits: &'a Limits) -> Machine<'a> {
+        let mut draft = Draft::new(input);
+        // About what a pickle of this length comes to: growing by doubling takes longer than the
+        // decoding of a small one.
+        let room = (input.len() / 16).min(4096);
+        draft.value.reserve(3 * room, room / 4);
         Machine {
             input,
             at: 0,
@@ -162,11 +168,11 @@ impl<'a> Machine<'a> {
             protocol: 0,
             // Protocols 0 and 1 write a lone None, bool or long alike.
             is_text: matches!(input.first(), Some(&(op::NONE | op::INT | op::LONG))),
-            draft: Draft::new(input),
-            stack: Vec::new(),
-            marks: Vec::new(),
+            draft,
+            stack: Vec::with_capacity(64),
+            marks: Vec::with_capacity(16),
             floor: 0,
-            memo: Vec::new(),
+            memo: Vec::with_capacity(room),
             memo_far: HashMap::new(),
             memo_count: 0,
             steps: 0,
@@ -498,6 +504,27 @@ impl Machine<'_> {
         Ok(())
     }
 
+    /// Pushes what CPython memoises as soon as it is made, and runs the memoising opcode with it: to
+    /// read back 16 bytes that were just written in parts would stall the processor, which took
+    /// half the time of a decode.
+    #[inline(always)]
+    fn push_new(&mut self, node: Node) -> Res<()> {
+        let next = self.memo.len();
+        let taken = match self.input[self.at..] {
+            [op::MEMOIZE, ..] if self.memo_count == next => 1,
+            [op::BINPUT, index, ..] if usize::from(index) == next => 2,
+            [op::LONG_BINPUT, a, b, c, d, ..] if u32::from_le_bytes([a, b, c, d]) as usize == next => 5,
+            _ => 0,
+        };
+        if taken > 0 && self.fuel > 0 {
+            self.fuel -= 1;
+            self.at += taken;
+            self.memo.push(Some(node));
+            self.memo_count += 1;
+        }
+        self.push(node)
+    }
+
     #[inline(always)]
     fn put(&mut self, index: u64) -> Res<()> {
         let node = self.top()?;
@@ -548,10 +575,10 @@ impl Machine<'_> {
         let from = self.at;
         let span = self.span(len)?;
         let text = &self.input[from..self.at];
-        if std::str::from_utf8(text).is_err() {
+        if !is_ascii(text) && std::str::from_utf8(text).is_err() {
             self.check_surrogates(text, from)?;
         }
-        self.push(Node::Str(span))
+        self.push_new(Node::Str(span))
     }
 
     /// Accepts what CPython's `surrogatepass` accepts.
@@ -643,7 +670,7 @@ impl Machine<'_> {
     fn push_container(&mut self, kind: fn(Id) -> Node) -> Res<()> {
         self.make_room(1)?;
         let id = self.draft.value.container(&[]);
-        self.push(kind(id))
+        self.push_new(kind(id))
     }
 
     fn tuple(&mut self, count: usize) -> Res<()> {
@@ -1110,8 +1137,12 @@ fn dedupe(value: &mut Value, dicts: &[Id]) -> usize {
     let mut dropped = 0;
     for &id in dicts {
         let members = value.members(id);
-        let keys = || members.iter().step_by(2);
-        if members.len() <= 2 || (members.len() == 2 * record.len() && keys().eq(&record)) {
+        let as_before = |(pair, key): (&[Node], &Node)| match (pair[0], *key) {
+            (Node::Str(now), Node::Str(before)) => now == before,
+            _ => false,
+        };
+        let same_len = members.len() == 2 * record.len();
+        if members.len() <= 2 || (same_len && members.chunks_exact(2).zip(&record).all(as_before)) {
             continue;
         }
         if members.len() > 32 || !is_record(value, members) {

@@ -197,7 +197,7 @@ impl<'v> Encoder<'v> {
                 count: 0,
                 containers: vec![NO_MEMO; value.containers()],
                 objects: vec![NO_MEMO; value.objects().len()],
-                texts: HashMap::default(),
+                texts: HashMap::with_capacity_and_hasher(value.size() / 2, Spread::default()),
                 bytes: HashMap::default(),
                 byte_arrays: HashMap::default(),
                 characters: [NO_MEMO; 257],
