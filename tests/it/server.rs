@@ -216,6 +216,19 @@ impl Fake {
         })
     }
 
+    /// One that reads, then says `answer` byte by byte, and closes.
+    pub fn drips(answer: &'static [u8]) -> Fake {
+        Fake::start(move |stream| {
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.set_nodelay(true);
+            for byte in answer {
+                thread::sleep(Duration::from_millis(2));
+                let _ = stream.write_all(&[*byte]);
+            }
+            false
+        })
+    }
+
     /// One that accepts and stays silent.
     pub fn silent() -> Fake {
         Fake::start(|_| true)
