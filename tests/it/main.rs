@@ -3,6 +3,8 @@
 
 mod auto;
 mod backends;
+#[path = "../fuzz/bodies.rs"]
+mod bodies;
 mod codecs;
 mod commands;
 mod disk;
@@ -12,6 +14,7 @@ mod fixtures;
 mod forms;
 mod hostile;
 mod interop;
+mod mutate;
 mod pickle;
 mod print;
 mod pty;

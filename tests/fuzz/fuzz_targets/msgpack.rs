@@ -1,0 +1,8 @@
+//! Fuzzes `msgpack`: see `bodies.rs`.
+#![no_main]
+
+#[path = "../bodies.rs"]
+#[allow(dead_code)]
+mod bodies;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| bodies::msgpack(bytes));

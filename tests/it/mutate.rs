@@ -1,0 +1,61 @@
+//! The bodies of the fuzz targets, on bytes of the fixtures that were changed a little.
+//!
+//! Deterministic and bounded, so that it runs each time: a panic here is found without a fuzzer.
+
+use crate::bodies::{BODIES, Body};
+use crate::fixtures;
+
+/// Cases in all, shared by the bodies.
+const CASES: usize = 20_000;
+
+/// Longer fixtures take longer and break no other way.
+const LENGTH_MAX: usize = 600;
+
+/// Bytes that begin, end or lengthen something in one of the formats.
+const TELLING: &[u8] = b"\x00\x01\x7f\x80\x81\x91\xa1\xc1\xc4\xca\xd4\xdc\xdd\xdf\xff().]}{[\",:0lde\\ucRbst+?=&/%";
+
+#[test]
+fn no_mutation_breaks_an_invariant() {
+    let seeds: Vec<Vec<u8>> = fixtures::readable().filter_map(|line| line.stored.clone()).collect();
+    for (index, (name, body)) in BODIES.into_iter().enumerate() {
+        let mut seeds: Vec<Vec<u8>> = seeds.iter().filter(|seed| seed.len() <= LENGTH_MAX).cloned().collect();
+        if name == "serializer_url" {
+            seeds = fixtures::readable().map(|line| line.serializer_url.clone().into_bytes()).collect();
+        }
+        assert!(seeds.len() > 100, "{name}: {} seeds", seeds.len());
+        seeds.iter().for_each(|seed| run((name, body), seed));
+        let mut random = fastrand::Rng::with_seed(index as u64 + 1);
+        for _ in 0..CASES / BODIES.len() {
+            let mut bytes = seeds[random.usize(..seeds.len())].clone();
+            for _ in 0..random.usize(1..4) {
+                mutate(&mut bytes, &seeds, &mut random);
+            }
+            run((name, body), &bytes);
+        }
+    }
+}
+
+/// Runs a body, and says on what it failed.
+fn run((name, body): Body, bytes: &[u8]) {
+    let Err(panic) = std::panic::catch_unwind(|| body(bytes)) else { return };
+    let message = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+    panic!("{name} fails on b\"{}\": {}", bytes.escape_ascii(), message.unwrap_or("no message"));
+}
+
+fn mutate(bytes: &mut Vec<u8>, seeds: &[Vec<u8>], random: &mut fastrand::Rng) {
+    let at = random.usize(..=bytes.len());
+    match random.u8(..7) {
+        0 => bytes.insert(at, random.u8(..)),
+        1 => bytes.insert(at, TELLING[random.usize(..TELLING.len())]),
+        2 => bytes.truncate(at),
+        3 => {
+            let other = &seeds[random.usize(..seeds.len())];
+            bytes.truncate(at);
+            bytes.extend_from_slice(&other[random.usize(..=other.len())..]);
+        }
+        _ if at == bytes.len() => bytes.push(b'.'),
+        4 => bytes[at] = TELLING[random.usize(..TELLING.len())],
+        5 => bytes[at] ^= 1 << random.u8(..8),
+        _ => drop(bytes.remove(at)),
+    }
+}
