@@ -6,8 +6,11 @@
 
 use std::fmt::Write as _;
 
-/// The payloads by name.
-pub const PAYLOADS: [(&str, fn() -> String); 3] = [("p2k", p2k), ("p50k", p50k), ("p5m", p5m)];
+/// A payload: its name, and what makes its JSON text.
+pub type Payload = (&'static str, fn() -> String);
+
+/// All of them.
+pub const PAYLOADS: [Payload; 3] = [("p2k", p2k), ("p50k", p50k), ("p5m", p5m)];
 
 const WORDS: [&str; 16] = [
     "amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "haven", "inlet", "jetty", "knoll", "larch", "mesa",
@@ -67,10 +70,10 @@ fn p5m() -> String {
                 r#"{{"id": {id}, "name": "{name}", "active": {}, "weight": {weight}, "history": ["#,
                 member % 2 == 0
             );
-            for event in 0..4 {
+            for (event, kind) in WORDS[..4].iter().enumerate() {
                 let comma = if event == 0 { "" } else { ", " };
                 let (at, by) = (random.u32(1_700_000_000..1_800_000_000), random.u16(..500));
-                let _ = write!(out, r#"{comma}{{"at": {at}, "kind": "{}", "by": {by}, "ok": true}}"#, WORDS[event]);
+                let _ = write!(out, r#"{comma}{{"at": {at}, "kind": "{kind}", "by": {by}, "ok": true}}"#);
             }
             *out += "], \"limits\": {\"daily\": 100, \"monthly\": 2500, \"burst\": null}}";
         });

@@ -78,7 +78,7 @@ fn deep(levels: usize) -> Vec<u8> {
 /// What grows by sharing, by nesting and by containing itself (S3).
 fn growing() -> Vec<Case> {
     let million = 1_000_000;
-    let dicts = [b"}".repeat(million), b"K\x01".to_vec(), b"Ns".repeat(1)].concat();
+    let dicts = [b"}".repeat(million), b"K\x01".to_vec(), b"Ns".to_vec()].concat();
     vec![
         case("lists shared 60 deep", "pickle://", memo_bomb(60), Shown(100_000, &["python", "plain"])),
         case("tuples shared 60 deep", "pickle://", tuple_bomb(60), Shown(100_000, &["python", "plain"])),
