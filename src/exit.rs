@@ -109,7 +109,7 @@ impl Exit {
     fn of_backend(kind: ErrorKind) -> Exit {
         match kind {
             ErrorKind::Denied => Exit::Denied,
-            ErrorKind::Unreachable | ErrorKind::Failed => Exit::Unreachable,
+            ErrorKind::Unreachable | ErrorKind::Failed | ErrorKind::Unsupported => Exit::Unreachable,
             ErrorKind::Limit => Exit::Data,
             ErrorKind::Unfit => Exit::Usage,
             ErrorKind::Partial => Exit::Partial,

@@ -84,7 +84,7 @@ pub struct Page {
 /// What holds for every backend, whatever the URL says.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// For connecting, and again for each command.
+    /// For connecting, and again for each command. A server that sends a large value has longer.
     pub timeout: Duration,
     /// On what is read.
     pub limits: Limits,
@@ -179,6 +179,8 @@ pub enum ErrorKind {
     Failed,
     /// A reply or a value met a limit.
     Limit,
+    /// The server does not know the command: it is too old, or the command is switched off.
+    Unsupported,
     /// The request itself makes no sense there: a hash where a string is needed.
     Unfit,
     /// Some of it was done before it failed.

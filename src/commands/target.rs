@@ -42,7 +42,7 @@ pub struct Global {
     /// How results are written
     #[arg(short, long, value_name = "FORMAT", value_enum, global = true, default_value_t)]
     pub output: Format,
-    /// For connecting, and again for each command
+    /// For connecting, and again for each answer; a large value has a second more for each MiB
     #[arg(long, value_name = "TIME", global = true, default_value = "5s", value_parser = arguments::timeout)]
     pub timeout: Duration,
     /// Raise or lower a limit on what is decoded; may be repeated

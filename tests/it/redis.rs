@@ -219,7 +219,12 @@ fn a_server_that_cannot_be_used_is_an_error_that_says_why() {
     let server = Server::start(&[]);
     let anywhere = format!("redis://0.0.0.0:{}", server.port);
     assert_eq!(get(&mut *connect(&anywhere), "k"), None, "redis-py takes it for this machine");
-    check(&format!("redis://127.0.0.1:{}/99", server.port), options, ErrorKind::Unfit, "fewer databases");
+    check(
+        &format!("redis://127.0.0.1:{}/99", server.port),
+        options,
+        ErrorKind::Failed,
+        "database 99, which the URL names",
+    );
     check(&format!("redis://:{PASSWORD}@127.0.0.1:{}", server.port), options, ErrorKind::Denied, "no password");
     let cluster = Server::start(&["--cluster-enabled", "yes"]);
     check(&cluster.url(), options, ErrorKind::Failed, "CLUSTERDOWN");
@@ -236,6 +241,91 @@ fn a_silent_server_is_given_up_within_the_timeout() {
 }
 
 #[test]
+fn a_server_that_drips_is_given_up_within_the_timeout_too() {
+    // A value, a line, a list, what is pushed, and a record of the TLS handshake.
+    for (answer, scheme) in [
+        (&b"$1000000\r\n"[..], "redis"),
+        (b"+", "redis"),
+        (b"*2\r\n$100\r\n", "redis"),
+        (b">2\r\n$9000\r\n", "redis"),
+        (b"\x16\x03\x03\x40\x00\x02\x00\x3f\xfc", "rediss"),
+    ] {
+        let drips = Fake::drips_on(answer);
+        let start = Instant::now();
+        check(&drips.url().replace("redis", scheme), &impatient(), ErrorKind::Unreachable, "no answer within 300ms");
+        assert!(start.elapsed() < Duration::from_secs(3), "{}: {:?}", answer.escape_ascii(), start.elapsed());
+    }
+}
+
+#[test]
+fn a_large_value_may_take_longer_than_the_timeout() {
+    let slow = Fake::says_slowly(b"$2097152\r\n", 2 << 20, b"\r\n:-1\r\n");
+    assert_eq!(
+        stored(&mut *open(&slow.url(), &impatient()).unwrap(), "large"),
+        Some(Stored::Bytes(vec![b'x'; 2 << 20]))
+    );
+}
+
+#[test]
+fn a_server_that_does_not_speak_tls_is_suspected_of_it() {
+    let silent = Fake::silent();
+    let url = silent.url().replace("redis://", "rediss://");
+    check(&url, &impatient(), ErrorKind::Unreachable, "during the TLS handshake: does it speak TLS?");
+}
+
+#[test]
+fn what_no_redis_answers_is_an_error_and_not_a_miss() {
+    let nonsense = Fake::always_says(b"+OK\r\n+OK\r\n");
+    let nothing = Fake::always_says(b"$-1\r\n:-1\r\n");
+    let number = Fake::always_says(b":0\r\n:-1\r\n");
+    let odd = |error: Error, question: &str| {
+        assert_eq!(error.kind, ErrorKind::Failed, "{question}: {error}");
+        assert!(error.message.contains("where Redis answers something else"), "{question}: {error}");
+    };
+    for fake in [&nonsense, &nothing] {
+        odd(connect(&fake.url()).delete_many(&[key("k")]).unwrap_err(), "UNLINK");
+        odd(connect(&fake.url()).delete_many(&[field("k", "f")]).unwrap_err(), "HDEL");
+        odd(connect(&fake.url()).expire_many(&[key("k")], Expiry::Keep).unwrap_err(), "EXISTS");
+        odd(connect(&fake.url()).expire_many(&[key("k")], Expiry::In(5)).unwrap_err(), "PEXPIRE");
+        odd(
+            connect(&fake.url())
+                .set_many(&[write(field("k", "f"), b"", Expiry::Never, Condition::Always)])
+                .unwrap_err(),
+            "HSET",
+        );
+    }
+    odd(connect(&number.url()).set_many(&[put("k", b"v")]).unwrap_err(), "SET");
+    odd(connect(&number.url()).facts_many(&[key("k")]).unwrap_err(), "TYPE");
+    odd(connect(&number.url()).get_many(&[key("k")]).unwrap_err(), "GETRANGE");
+}
+
+#[test]
+fn a_scan_that_goes_in_a_circle_ends() {
+    let keys = Fake::always_says(b"*2\r\n$1\r\n7\r\n*1\r\n$1\r\nk\r\n");
+    let mut backend = connect(&keys.url());
+    let mut cursor = Some(Cursor::Start);
+    let error = (0..10).find_map(|_| match backend.scan(&Pattern::all(), None, cursor.take()?) {
+        Ok(page) => {
+            cursor = page.next;
+            None
+        }
+        Err(error) => Some(error),
+    });
+    let error = error.expect("ten pages end in an error");
+    assert_eq!(error.kind, ErrorKind::Failed);
+    assert!(error.message.contains("does not end"), "{error}");
+    // Another scan from the beginning is another scan.
+    assert!(backend.scan(&Pattern::all(), None, Cursor::Start).is_ok());
+}
+
+#[test]
+fn the_advice_to_log_in_is_in_the_form_of_the_url() {
+    let server = Server::start(&["--requirepass", PASSWORD]);
+    check(&server.url(), &options(), ErrorKind::Denied, "(the server wants a password: redis://USER:PASSWORD@HOST)");
+    check(&server.unix_url(), &options(), ErrorKind::Denied, "a password: redis+unix://USER:PASSWORD@/PATH)");
+}
+
+#[test]
 fn sizes_that_a_server_only_claims_reserve_no_memory() {
     let before = address_space();
     for answer in [
@@ -248,8 +338,13 @@ fn sizes_that_a_server_only_claims_reserve_no_memory() {
     ] {
         let fake = Fake::says_and_closes(answer);
         let error = failure(&fake.url(), &impatient());
-        assert!(matches!(error.kind, ErrorKind::Unreachable | ErrorKind::Failed), "{error}");
+        assert!(matches!(error.kind, ErrorKind::Unreachable | ErrorKind::Limit), "{error}");
     }
+    let start = Instant::now();
+    for answer in [&b"$999999999999\r\n"[..], b"*2147483647\r\n"] {
+        check(&Fake::says(answer).url(), &options(), ErrorKind::Limit, "over the limit `stored`");
+    }
+    assert!(start.elapsed() < Duration::from_secs(5), "what is announced is not waited for");
     let deep: &[u8] = "*1\r\n".repeat(200_000).leak().as_bytes();
     let error = failure(&Fake::says_and_closes(deep).url(), &impatient());
     assert_eq!(error.kind, ErrorKind::Unreachable, "{error}");
@@ -559,9 +654,17 @@ fn what_is_larger_than_the_limits_is_refused_and_named() {
 fn a_reply_without_end_is_given_up_at_the_limit() {
     let limits = Limits { stored: 4 << 20, ..Limits::DEFAULT };
     let options = Options { limits, ..options() };
-    for answer in [&b"$9223372036854775807\r\n"[..], b"*1\r\n$1000000000\r\n", b"+"] {
+    for answer in [&b"$9223372036854775807\r\n"[..], b"*1\r\n$1000000000\r\n"] {
         check(&Fake::floods(answer).url(), &options, ErrorKind::Limit, "over the limit `stored`");
     }
+    check(&Fake::floods(b"+").url(), &options, ErrorKind::Unreachable, "another kind of server");
+    let numbers = [b"*10000000\r\n".to_vec(), b":1\r\n".repeat(1_000_000)].concat().leak();
+    check(
+        &Fake::says(numbers).url(),
+        &Options { limits: Limits::DEFAULT, ..options.clone() },
+        ErrorKind::Limit,
+        "over the limit `stored`",
+    );
     // The first page of a list is asked for before the size of its members is known.
     let server = Server::start(&[]);
     let member = vec![b'x'; 1 << 20];

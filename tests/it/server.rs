@@ -229,6 +229,40 @@ impl Fake {
         })
     }
 
+    /// One that reads, says `answer`, and then one byte now and then as long as anybody listens.
+    pub fn drips_on(answer: &'static [u8]) -> Fake {
+        Fake::start(move |stream| {
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(answer);
+            while stream.write_all(b"x").is_ok() {
+                thread::sleep(Duration::from_millis(20));
+            }
+            false
+        })
+    }
+
+    /// One that reads, and answers with so many `x` in most of a second, between `head` and `tail`.
+    pub fn says_slowly(head: &'static [u8], count: usize, tail: &'static [u8]) -> Fake {
+        Fake::start(move |stream| {
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(head);
+            for _ in 0..32 {
+                thread::sleep(Duration::from_millis(25));
+                let _ = stream.write_all(&vec![b'x'; count / 32]);
+            }
+            let _ = stream.write_all(tail);
+            true
+        })
+    }
+
+    /// One that says `answer` to each question, as often as anybody asks.
+    pub fn always_says(answer: &'static [u8]) -> Fake {
+        Fake::start(move |stream| {
+            while stream.read(&mut [0; 4096]).is_ok_and(|count| count > 0) && stream.write_all(answer).is_ok() {}
+            false
+        })
+    }
+
     /// One that accepts and stays silent.
     pub fn silent() -> Fake {
         Fake::start(|_| true)

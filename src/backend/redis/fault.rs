@@ -12,13 +12,14 @@ use std::time::Duration;
 use redis::{RedisError, ServerError};
 use rustls::{AlertDescription, CertificateError};
 
-use super::stream::TooMuch;
+use super::reply::TooMuch;
+use super::stream::Handshake;
 use super::url::Place;
 use crate::backend::{Error, ErrorKind, Options};
 
 /// What a server's error means: how its text starts, which kind it is, what to do.
 const ANSWERS: &[(&str, ErrorKind, &str)] = &[
-    ("NOAUTH", ErrorKind::Denied, "the server wants a password: redis://USER:PASSWORD@HOST"),
+    ("NOAUTH", ErrorKind::Denied, "the server wants a password: "),
     ("WRONGPASS", ErrorKind::Denied, "check the user and the password in the URL"),
     ("NOPERM", ErrorKind::Denied, "the server's ACL does not let this user do that"),
     (
@@ -35,25 +36,25 @@ const ANSWERS: &[(&str, ErrorKind, &str)] = &[
     ),
     ("ERR Client sent AUTH", ErrorKind::Denied, "the server has no password: leave it out of the URL"),
     ("ERR max number of clients", ErrorKind::Unreachable, "raise maxclients, or close idle connections"),
-    ("ERR unknown command", ErrorKind::Unfit, "the server is too old, or the command is renamed or switched off"),
-    ("ERR syntax error", ErrorKind::Unfit, "the server may be too old for an option of that command"),
-    ("ERR DB index", ErrorKind::Unfit, "the server has fewer databases (CONFIG GET databases)"),
+    ("ERR unknown command", ErrorKind::Unsupported, "the server is too old, or the command is renamed or switched off"),
+    ("ERR syntax error", ErrorKind::Failed, "the server may be too old for an option of that command"),
+    ("ERR DB index", ErrorKind::Failed, "the server has fewer databases (CONFIG GET databases)"),
     (
         "ERR SELECT is not allowed",
-        ErrorKind::Unfit,
+        ErrorKind::Failed,
         "a cluster has database 0 only, and clusters are not supported yet",
     ),
     ("ERR invalid expire time", ErrorKind::Unfit, "the ttl is out of range"),
     ("ERR value is not an integer", ErrorKind::Unfit, "a number is out of range"),
-    ("NOPROTO", ErrorKind::Unfit, "leave `protocol=` out of the URL"),
+    ("NOPROTO", ErrorKind::Failed, "leave `protocol=` out of the URL"),
     ("WRONGTYPE", ErrorKind::Unfit, "the key holds another type of value"),
     (
         "MOVED",
-        ErrorKind::Unfit,
+        ErrorKind::Failed,
         "this is a node of a Redis Cluster, which is not supported yet: only keys of this node can be used",
     ),
-    ("ASK", ErrorKind::Unfit, "this is a node of a Redis Cluster, which is not supported yet"),
-    ("CROSSSLOT", ErrorKind::Unfit, "this is a node of a Redis Cluster, which is not supported yet"),
+    ("ASK", ErrorKind::Failed, "this is a node of a Redis Cluster, which is not supported yet"),
+    ("CROSSSLOT", ErrorKind::Failed, "this is a node of a Redis Cluster, which is not supported yet"),
     ("CLUSTERDOWN", ErrorKind::Failed, "the cluster does not serve all of its slots"),
     ("TRYAGAIN", ErrorKind::Failed, "the cluster is moving slots: try again"),
     ("LOADING", ErrorKind::Failed, "the server has just started: try again when its data is loaded"),
@@ -74,7 +75,13 @@ pub fn refused(label: &str, doing: &str, error: &ServerError) -> Error {
     // A server that does not know a command repeats its arguments: values, and a login's password.
     let words = words.split(", with args beginning with").next().unwrap_or_default();
     let answer = ANSWERS.iter().find(|(start, ..)| words.starts_with(start));
-    let (kind, advice) = answer.map_or((ErrorKind::Failed, String::new()), |row| (row.1, format!(" ({})", row.2)));
+    let login = match (words.starts_with("NOAUTH"), label.split_once("://")) {
+        (true, Some((scheme @ "redis+unix", _))) => format!("{scheme}://USER:PASSWORD@/PATH"),
+        (true, Some((scheme, _))) => format!("{scheme}://USER:PASSWORD@HOST"),
+        _ => String::new(),
+    };
+    let (kind, advice) =
+        answer.map_or((ErrorKind::Failed, String::new()), |row| (row.1, format!(" ({}{login})", row.2)));
     Error::new(kind, format!("{doing} at {label}: the server says: {words}{advice}"))
 }
 
@@ -104,7 +111,11 @@ fn plain(error: &io::Error, timeout: Duration, place: &Place) -> (ErrorKind, Str
     let unix = matches!(place, Place::Unix(_));
     let why = match error.kind() {
         io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => {
-            format!("no answer within {timeout:?} (--timeout allows more)")
+            let during = match error.get_ref() {
+                Some(inner) if inner.is::<Handshake>() => " during the TLS handshake: does it speak TLS?",
+                _ => "",
+            };
+            format!("no answer within {timeout:?}{during} (--timeout allows more)")
         }
         io::ErrorKind::ConnectionRefused => "connection refused: no server listens there".to_owned(),
         io::ErrorKind::NotFound if unix => "there is no such socket: is the server running?".to_owned(),

@@ -1,14 +1,13 @@
 //! One connection to one Redis server: commands out, replies in, within the timeout.
 //!
-//! The `redis` crate gives the commands and the protocol's parser. Opening a session (HELLO, AUTH,
+//! The `redis` crate gives the commands. Opening a session (HELLO, AUTH,
 //! SELECT) is done here, because only the server's own words tell a wrong password from a missing
 //! permission, and because a user with few permissions must not need more commands than it uses:
 //! no CLIENT SETINFO, and SELECT only for a database that is not 0. This file knows no keys.
 
-use std::io::Write as _;
 use std::time::{Duration, Instant};
 
-use redis::{Cmd, Parser, RedisResult, Value, cmd};
+use redis::{Cmd, RedisResult, Value, cmd};
 
 use super::fault;
 use super::stream::Stream;
@@ -25,7 +24,7 @@ const BATCH_BYTES: usize = 1 << 20;
 /// question, the server may have closed it (its `timeout`), and a write must not be sent twice.
 const IDLE: Duration = Duration::from_secs(1);
 
-/// Bytes that a reply may have beside the largest value: lengths of members, and what is read ahead.
+/// What a reply may cost beside the largest value: lengths and places of members.
 const REPLY_SLACK: u64 = 1 << 20;
 
 /// A connection, made again when it was lost and something is asked.
@@ -41,7 +40,6 @@ pub struct Link {
 /// What lasts as long as a socket does.
 struct Session {
     stream: Stream,
-    parser: Parser,
     reply_most: u64,
 }
 
@@ -146,7 +144,7 @@ impl Link {
     fn reopen(&mut self) -> Result<(), Error> {
         let stream = Stream::connect(&self.target, &self.options).map_err(|error| self.lost(&error.into()))?;
         let reply_most = self.options.limits.stored.saturating_add(REPLY_SLACK);
-        let mut session = Session { stream, parser: Parser::new(), reply_most };
+        let mut session = Session { stream, reply_most };
         let opening = opening(&self.target);
         let mut packed = Vec::new();
         for (_, command) in &opening {
@@ -173,20 +171,11 @@ impl Link {
 }
 
 impl Session {
-    /// Writes commands and reads a reply for each. What the server pushes by itself is no reply.
+    /// Writes commands and reads a reply for each.
     fn exchange(&mut self, packed: &[u8], count: usize, replies: &mut Vec<Value>) -> RedisResult<()> {
-        self.stream.write_all(packed)?;
-        self.stream.flush()?;
-        let mut left = count;
-        while left > 0 {
-            self.stream.allow(self.reply_most);
-            let reply = match self.parser.parse_value(&mut self.stream)? {
-                Value::Push { .. } => continue,
-                Value::Attribute { data, .. } => *data,
-                reply => reply,
-            };
-            replies.push(reply);
-            left -= 1;
+        self.stream.send(packed)?;
+        for _ in 0..count {
+            replies.push(self.stream.receive(self.reply_most)?);
         }
         Ok(())
     }
@@ -223,7 +212,7 @@ fn opening(target: &Target) -> Vec<(String, Cmd)> {
     if target.db != 0 {
         let mut select = cmd("SELECT");
         select.arg(target.db);
-        commands.push((format!("cannot use database {}", target.db), select));
+        commands.push((format!("cannot use database {}, which the URL names,", target.db), select));
     }
     commands
 }

@@ -7,12 +7,16 @@
 mod fault;
 mod link;
 mod read;
+mod reply;
 mod stream;
+mod turns;
 mod url;
+mod wire;
 
 use redis::{Cmd, Value, cmd};
 
 use self::link::Link;
+use self::turns::Turns;
 pub use self::url::{Place, Target, Tls, not_yet, parse};
 use super::{Backend, Connect, Cursor, Error, ErrorKind, Kind, Options, Page, Row};
 use crate::entry::{Condition, Entry, Expiry, Facts, StoredKey, Write};
@@ -63,13 +67,16 @@ fn open(url: &str, options: &Options) -> Result<Connect, UrlError> {
     let options = options.clone();
     Ok(Box::new(move || {
         let link = Link::connect(&target, &options)?;
-        Ok(Box::new(Redis { link, limits: options.limits }))
+        Ok(Box::new(Redis { link, limits: options.limits, turns: Turns::default(), next: 0 }))
     }))
 }
 
 struct Redis {
     link: Link,
     limits: Limits,
+    /// Of the scan that goes on at `next`.
+    turns: Turns,
+    next: u64,
 }
 
 impl Backend for Redis {
@@ -101,7 +108,7 @@ impl Backend for Redis {
     fn delete_many(&mut self, keys: &[StoredKey]) -> Result<Vec<bool>, Error> {
         match self.delete("UNLINK", keys) {
             // Before Redis 4 there is only DEL, and a user may be allowed no more than that.
-            Err(Error { kind: ErrorKind::Denied | ErrorKind::Unfit, .. }) => self.delete("DEL", keys),
+            Err(Error { kind: ErrorKind::Denied | ErrorKind::Unsupported, .. }) => self.delete("DEL", keys),
             result => result,
         }
     }
@@ -147,6 +154,11 @@ impl Backend for Redis {
             scan.arg("TYPE").arg(kind);
         }
         let (next, keys) = read::page(self.link.ask_one("cannot list keys", scan)?)?;
+        if at == 0 || at != self.next {
+            self.turns = Turns::default();
+        }
+        self.turns.pass(next).map_err(|endless| endless.named("SCAN", self.link.label()))?;
+        self.next = next;
         let next = Some(next).filter(|next| *next != 0).map(Cursor::At);
         Ok(Page { keys: keys.into_iter().map(StoredKey::new).collect(), next })
     }
@@ -155,10 +167,10 @@ impl Backend for Redis {
 /// What a reply must be for a change to have been made.
 #[derive(Clone, Copy)]
 enum Held {
-    /// Anything but nil.
+    /// OK, not nil.
     Said,
-    /// Any answer.
-    Always,
+    /// Any number.
+    Counted,
     /// A number above this one.
     Above(i64),
     /// The number 0.
@@ -166,13 +178,14 @@ enum Held {
 }
 
 impl Held {
-    fn by(self, reply: &Value) -> bool {
+    /// Whether it was; `None` when Redis does not answer so.
+    fn by(self, reply: &Value) -> Option<bool> {
         match (self, reply) {
-            (Held::Always, _) => true,
-            (Held::Said, reply) => *reply != Value::Nil,
-            (Held::Above(least), Value::Int(number)) => *number > least,
-            (Held::Zero, Value::Int(number)) => *number == 0,
-            _ => false,
+            (Held::Said, Value::Okay) | (Held::Counted, Value::Int(_)) => Some(true),
+            (Held::Said, Value::Nil) => Some(false),
+            (Held::Above(least), Value::Int(number)) => Some(*number > least),
+            (Held::Zero, Value::Int(number)) => Some(*number == 0),
+            _ => None,
         }
     }
 }
@@ -196,11 +209,13 @@ impl Redis {
         let answered = replies.len();
         let mut done = Vec::with_capacity(answered);
         for (at, (reply, held)) in replies.into_iter().zip(held).enumerate() {
-            match self.link.check("", reply) {
-                Ok(reply) => done.push(held.by(&reply)),
-                Err(error) if failure.is_none() => {
-                    failure = Some(Error { message: format!("{}{}", doing(at), error.message), ..error });
-                }
+            let judged = self.link.check(&doing(at), reply).and_then(|reply| {
+                held.by(&reply)
+                    .ok_or_else(|| Error::new(ErrorKind::Failed, format!("{}: {}", doing(at), read::odd(&reply))))
+            });
+            match judged {
+                Ok(held) => done.push(held),
+                Err(error) if failure.is_none() => failure = Some(error),
                 Err(_) => {}
             }
         }
@@ -250,13 +265,13 @@ fn set(write: &Write) -> (Cmd, Held) {
     if let Some(field) = &write.key.field {
         return match write.condition {
             Condition::IfAbsent => (command("HSETNX", &[key, field, bytes]), Held::Above(0)),
-            _ => (command("HSET", &[key, field, bytes]), Held::Always),
+            _ => (command("HSET", &[key, field, bytes]), Held::Counted),
         };
     }
     // Redis refuses an expiry that has come: what would be gone at once is deleted instead.
     if matches!(write.expiry, Expiry::In(0) | Expiry::At(i64::MIN..=0)) {
         return match write.condition {
-            Condition::Always => (command("DEL", &[key]), Held::Always),
+            Condition::Always => (command("DEL", &[key]), Held::Counted),
             Condition::IfAbsent => (command("EXISTS", &[key]), Held::Zero),
             Condition::IfPresent => (command("DEL", &[key]), Held::Above(0)),
         };

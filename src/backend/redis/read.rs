@@ -10,6 +10,7 @@ use std::collections::HashSet;
 use redis::{Cmd, ServerError, Value, cmd};
 
 use super::link::Link;
+use super::turns::Turns;
 use super::{command, shown};
 use crate::backend::{Error, ErrorKind};
 use crate::entry::{Entry, Facts, Members, Stored, StoredKey, StreamItem, Ttl};
@@ -26,9 +27,18 @@ enum Seen {
     /// All there is to know.
     Known(Option<Stored>),
     /// One more question in the second round trip.
-    Ask(Cmd),
+    Ask(Question, Cmd),
     /// It is not a string.
     Members,
+}
+
+/// What the second round trip asks.
+#[derive(Clone, Copy)]
+enum Question {
+    /// For the data.
+    Get,
+    /// Whether there is a key, whose data is then empty.
+    Exists,
 }
 
 /// The entries of `keys`, in their order.
@@ -59,9 +69,9 @@ pub fn entries(link: &mut Link, keys: &[StoredKey], limits: &Limits) -> Result<V
         let stored = match seen {
             Seen::Known(stored) => stored,
             Seen::Members => members(link, key, limits)?,
-            Seen::Ask(_) => match answers.next().unwrap_or(Value::Nil) {
+            Seen::Ask(question, _) => match answers.next().unwrap_or(Value::Nil) {
                 Value::ServerError(error) if error.code() == "WRONGTYPE" => members(link, key, limits)?,
-                answer => answered(link, key, answer, limits)?,
+                answer => answered(link, key, question, answer, limits)?,
             },
         };
         entries.push(stored.zip(ttl).map(|(stored, ttl)| Entry { stored, ttl, tag: None }));
@@ -71,7 +81,7 @@ pub fn entries(link: &mut Link, keys: &[StoredKey], limits: &Limits) -> Result<V
 
 fn question(seen: &Seen) -> Option<Cmd> {
     match seen {
-        Seen::Ask(command) => Some(command.clone()),
+        Seen::Ask(_, command) => Some(command.clone()),
         _ => None,
     }
 }
@@ -87,16 +97,16 @@ fn look(link: &Link, key: &StoredKey, data: Value, ttl: Option<Ttl>, limits: &Li
     }
     if refused("NOPERM") && key.field.is_none() {
         // Many an application may GET and no more. The limit is then met after the reading.
-        return Ok(Seen::Ask(command("GET", &[&key.key])));
+        return Ok(Seen::Ask(Question::Get, command("GET", &[&key.key])));
     }
     match (link.check(&format!("cannot get {}", shown(key)), data)?, &key.field) {
         (Value::Int(length), Some(field)) => {
             within(key, "stored", length.unsigned_abs(), limits)?;
-            Ok(Seen::Ask(command("HGET", &[&key.key, field])))
+            Ok(Seen::Ask(Question::Get, command("HGET", &[&key.key, field])))
         }
         // Without a ttl to tell, an empty string and no key look the same.
         (Value::BulkString(bytes), None) if bytes.is_empty() && ttl == Some(Ttl::Unknown) => {
-            Ok(Seen::Ask(command("EXISTS", &[&key.key])))
+            Ok(Seen::Ask(Question::Exists, command("EXISTS", &[&key.key])))
         }
         (Value::BulkString(bytes), None) => {
             within(key, "stored", bytes.len() as u64, limits)?;
@@ -107,11 +117,18 @@ fn look(link: &Link, key: &StoredKey, data: Value, ttl: Option<Ttl>, limits: &Li
 }
 
 /// What the reply to the second question about `key` tells.
-fn answered(link: &Link, key: &StoredKey, answer: Value, limits: &Limits) -> Result<Option<Stored>, Error> {
-    match link.check(&format!("cannot get {}", shown(key)), answer)? {
-        Value::Nil | Value::Int(0) => Ok(None),
-        Value::Int(_) => Ok(Some(Stored::Bytes(Vec::new()))),
-        reply => {
+fn answered(
+    link: &Link,
+    key: &StoredKey,
+    question: Question,
+    answer: Value,
+    limits: &Limits,
+) -> Result<Option<Stored>, Error> {
+    match (link.check(&format!("cannot get {}", shown(key)), answer)?, question) {
+        (Value::Int(there), Question::Exists) => Ok((there != 0).then(|| Stored::Bytes(Vec::new()))),
+        (reply, Question::Exists) => Err(odd(&reply)),
+        (Value::Nil, Question::Get) => Ok(None),
+        (reply, Question::Get) => {
             let bytes = bytes(reply)?;
             within(key, "stored", bytes.len() as u64, limits)?;
             Ok(Some(Stored::Bytes(bytes)))
@@ -201,7 +218,7 @@ fn members(link: &mut Link, key: &StoredKey, limits: &Limits) -> Result<Option<S
 fn scanned(link: &mut Link, budget: &mut Budget, verb: &str, width: usize) -> Result<Vec<Vec<u8>>, Error> {
     let mut seen = HashSet::new();
     let mut members = Vec::new();
-    let mut cursor = 0;
+    let (mut cursor, mut turns) = (0, Turns::default());
     loop {
         let mut scan = command(verb, &[&budget.key.key]);
         scan.arg(cursor).arg("COUNT").arg(budget.page());
@@ -212,6 +229,7 @@ fn scanned(link: &mut Link, budget: &mut Budget, verb: &str, width: usize) -> Re
                 members.extend_from_slice(group);
             }
         }
+        turns.pass(next).map_err(|endless| endless.named(verb, link.label()))?;
         cursor = next;
         if cursor == 0 {
             return Ok(members);
@@ -322,9 +340,10 @@ pub fn facts(link: &mut Link, keys: &[StoredKey]) -> Result<Vec<Option<Facts>>, 
     for key in keys {
         let (first, pttl) = (replies.next().unwrap_or(Value::Nil), replies.next().unwrap_or(Value::Nil));
         let ttl = ttl(link, key, pttl)?;
-        let kind = match link.check(&format!("cannot look at {}", shown(key)), first)? {
-            Value::Int(there) => if there == 0 { "none" } else { "string" }.to_owned(),
-            reply => kind(reply)?,
+        let kind = match (link.check(&format!("cannot look at {}", shown(key)), first)?, &key.field) {
+            (Value::Int(there), Some(_)) => if there == 0 { "none" } else { "string" }.to_owned(),
+            (reply, Some(_)) => return Err(odd(&reply)),
+            (reply, None) => kind(reply)?,
         };
         found.push(ttl.filter(|_| kind != "none").map(|ttl| (kind, ttl)));
     }
@@ -414,7 +433,8 @@ fn array(reply: Value) -> Result<Vec<Value>, Error> {
     }
 }
 
-fn odd(reply: &Value) -> Error {
+/// A reply that Redis does not give.
+pub fn odd(reply: &Value) -> Error {
     let what = match reply {
         Value::Nil => "nothing",
         Value::Int(_) => "a number",

@@ -1,13 +1,13 @@
-//! A socket to a server, in the clear or under TLS, that hands over no more than one reply may hold.
+//! A connection to a server, in the clear or under TLS, and the replies that it hands over.
 //!
 //! The `redis` crate's connection reads what a server sends to the end, whatever it claims or is: a
 //! list of huge members, or a server that never stops, would fill the memory before any limit is
-//! looked at. So the crate makes commands and parses replies, and the socket between is ours. That
+//! looked at. So the crate makes commands and names errors, and what is between is ours. That
 //! also gives the whole way to a session (name, addresses, TLS) one deadline, and trusts a given
 //! authority beside the system's instead of in their place. This file knows no commands.
 
 use std::fmt;
-use std::io::{self, Read, Write};
+use std::io::{self, BufReader, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs as _};
 #[cfg(unix)]
 use std::os::unix::net::UnixStream;
@@ -16,127 +16,149 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use redis::{RedisResult, Value};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{WebPkiSupportedAlgorithms, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore, SignatureScheme, StreamOwned};
 
+use super::reply;
 use super::url::{Place, Target};
+use super::wire::{Socket, Wire};
 use crate::backend::Options;
 
-/// Bytes taken from the socket at once: what is read ahead of a reply's end is counted with it.
+/// Bytes taken from the socket at once.
 const READ_MOST: usize = 64 << 10;
 
-/// An open socket.
+/// An open connection.
 pub struct Stream {
-    socket: Socket,
-    left: u64,
+    channel: BufReader<Channel>,
+    timeout: Duration,
 }
 
-enum Socket {
-    Tcp(TcpStream),
-    Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
-    #[cfg(unix)]
-    Unix(UnixStream),
+enum Channel {
+    Clear(Wire),
+    Tls(Box<StreamOwned<ClientConnection, Wire>>),
 }
 
-/// A reply had more bytes than were allowed.
+/// The time was up before both sides had agreed on their keys.
 #[derive(Debug)]
-pub struct TooMuch;
+pub struct Handshake;
 
-impl fmt::Display for TooMuch {
+impl fmt::Display for Handshake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the reply is too large")
+        f.write_str("no end of the TLS handshake")
     }
 }
 
-impl std::error::Error for TooMuch {}
+impl std::error::Error for Handshake {}
 
 impl Stream {
-    /// Connects, TLS included, within the timeout, which then holds for each silence.
+    /// Connects, TLS included, within the timeout.
     ///
     /// # Errors
-    /// [`io::ErrorKind::TimedOut`], or what the system or TLS says.
+    /// [`io::ErrorKind::TimedOut`], with [`Handshake`] inside when that was the reason; or what the
+    /// system or TLS says.
     pub fn connect(target: &Target, options: &Options) -> io::Result<Stream> {
-        let tls = match &target.place {
-            Place::Tls(..) => Some(Arc::new(config(target, options)?)),
+        let (place, timeout, start) = (target.place.clone(), options.timeout, Instant::now());
+        let tls = match &place {
+            Place::Tls(host, _) => Some((Arc::new(config(target, options)?), host.clone())),
             _ => None,
         };
-        let (place, timeout) = (target.place.clone(), options.timeout);
         let (sender, receiver) = mpsc::channel();
         // In a thread of its own, because neither looking a name up nor a socket whose queue is full
         // ends by itself. Nobody listens any more when it took too long.
-        thread::Builder::new().spawn(move || drop(sender.send(dial(&place, tls, timeout))))?;
+        thread::Builder::new().spawn(move || drop(sender.send(dial(&place, timeout))))?;
         let socket = receiver.recv_timeout(timeout).map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
-        Ok(Stream { socket, left: 0 })
+        let wire = Wire::new(socket, start, timeout);
+        let channel = match tls {
+            Some((config, host)) => Channel::Tls(Box::new(agree(wire, config, host)?)),
+            None => Channel::Clear(wire),
+        };
+        Ok(Stream { channel: BufReader::with_capacity(READ_MOST, channel), timeout })
     }
 
-    /// Allows so many bytes for the next reply.
-    pub fn allow(&mut self, bytes: u64) {
-        self.left = bytes;
+    /// Sends commands and has a whole timeout for it. A large one has longer: see [`Wire`].
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn send(&mut self, commands: &[u8]) -> io::Result<()> {
+        let channel = self.channel.get_mut();
+        channel.wire().arm(self.timeout);
+        channel.write_all(commands)?;
+        channel.flush()
+    }
+
+    /// The next reply, which has a whole timeout, and at most `budget` as [`reply::read`] counts.
+    ///
+    /// # Errors
+    /// As [`reply::read`] has them.
+    pub fn receive(&mut self, budget: u64) -> RedisResult<Value> {
+        self.channel.get_mut().wire().arm(self.timeout);
+        reply::read(&mut self.channel, budget)
     }
 }
 
-impl Read for Stream {
+impl Channel {
+    fn wire(&mut self) -> &mut Wire {
+        match self {
+            Channel::Clear(wire) => wire,
+            Channel::Tls(session) => &mut session.sock,
+        }
+    }
+}
+
+impl Read for Channel {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let most = buffer.len().min(READ_MOST);
-        let buffer = &mut buffer[..most];
-        let count = match &mut self.socket {
-            Socket::Tcp(socket) => socket.read(buffer),
-            Socket::Tls(socket) => socket.read(buffer),
-            #[cfg(unix)]
-            Socket::Unix(socket) => socket.read(buffer),
-        }?;
-        self.left = self.left.checked_sub(count as u64).ok_or_else(|| io::Error::other(TooMuch))?;
-        Ok(count)
+        match self {
+            Channel::Clear(wire) => wire.read(buffer),
+            Channel::Tls(session) => session.read(buffer),
+        }
     }
 }
 
-impl Write for Stream {
+impl Write for Channel {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match &mut self.socket {
-            Socket::Tcp(socket) => socket.write(bytes),
-            Socket::Tls(socket) => socket.write(bytes),
-            #[cfg(unix)]
-            Socket::Unix(socket) => socket.write(bytes),
+        match self {
+            Channel::Clear(wire) => wire.write(bytes),
+            Channel::Tls(session) => session.write(bytes),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        match &mut self.socket {
-            Socket::Tcp(socket) => socket.flush(),
-            Socket::Tls(socket) => socket.flush(),
-            #[cfg(unix)]
-            Socket::Unix(socket) => socket.flush(),
+        match self {
+            Channel::Clear(wire) => wire.flush(),
+            Channel::Tls(session) => session.flush(),
         }
     }
 }
 
-fn dial(place: &Place, tls: Option<Arc<ClientConfig>>, timeout: Duration) -> io::Result<Socket> {
-    let (host, port) = match place {
-        Place::Tcp(host, port) | Place::Tls(host, port) => (host.as_str(), *port),
-        #[cfg(unix)]
-        Place::Unix(path) => {
-            let socket = UnixStream::connect(path)?;
-            socket.set_read_timeout(Some(timeout))?;
-            socket.set_write_timeout(Some(timeout))?;
-            return Ok(Socket::Unix(socket));
+fn dial(place: &Place, timeout: Duration) -> io::Result<Socket> {
+    match place {
+        Place::Tcp(host, port) | Place::Tls(host, port) => {
+            let socket = first(host, *port, timeout)?;
+            socket.set_nodelay(true)?;
+            Ok(Socket::Tcp(socket))
         }
+        #[cfg(unix)]
+        Place::Unix(path) => Ok(Socket::Unix(UnixStream::connect(path)?)),
         #[cfg(not(unix))]
-        Place::Unix(_) => return Err(io::Error::from(io::ErrorKind::Unsupported)),
-    };
-    let mut socket = first(host, port, timeout)?;
-    socket.set_nodelay(true)?;
-    socket.set_read_timeout(Some(timeout))?;
-    socket.set_write_timeout(Some(timeout))?;
-    let Some(config) = tls else { return Ok(Socket::Tcp(socket)) };
-    let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
+        Place::Unix(_) => Err(io::Error::from(io::ErrorKind::Unsupported)),
+    }
+}
+
+/// The TLS handshake.
+fn agree(mut wire: Wire, config: Arc<ClientConfig>, host: String) -> io::Result<StreamOwned<ClientConnection, Wire>> {
+    let name = ServerName::try_from(host).map_err(io::Error::other)?;
     let mut session = ClientConnection::new(config, name).map_err(io::Error::other)?;
     while session.is_handshaking() {
-        session.complete_io(&mut socket)?;
+        session.complete_io(&mut wire).map_err(|error| match error.kind() {
+            io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => io::Error::new(io::ErrorKind::TimedOut, Handshake),
+            _ => error,
+        })?;
     }
-    Ok(Socket::Tls(Box::new(StreamOwned::new(session, socket))))
+    Ok(StreamOwned::new(session, wire))
 }
 
 /// The first of a host's addresses that answers; they share the timeout.

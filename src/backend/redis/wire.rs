@@ -1,0 +1,88 @@
+//! A socket that gives up at a deadline, however much or little the other side sends.
+//!
+//! The system's own timeouts count from each byte, so a server that sends one now and then would
+//! never be given up. TLS reads many times for one record: so the deadline is under it, not above.
+
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+#[cfg(unix)]
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+/// What each byte adds to the deadline: large values may take longer, at a mebibyte a second or more.
+const BYTE: Duration = Duration::from_nanos(1_000_000_000 >> 20);
+
+/// A socket and its deadline.
+pub struct Wire {
+    socket: Socket,
+    /// `None` where it is beyond what a clock can show.
+    deadline: Option<Instant>,
+}
+
+/// What the system calls it.
+pub enum Socket {
+    /// To a host and a port.
+    Tcp(TcpStream),
+    /// To a path.
+    #[cfg(unix)]
+    Unix(UnixStream),
+}
+
+impl Wire {
+    /// A socket whose deadline is so far from `start`.
+    pub fn new(socket: Socket, start: Instant, timeout: Duration) -> Wire {
+        Wire { socket, deadline: start.checked_add(timeout) }
+    }
+
+    /// Gives what comes next a whole timeout.
+    pub fn arm(&mut self, timeout: Duration) {
+        self.deadline = Instant::now().checked_add(timeout);
+    }
+
+    /// What is left, for the system; none is an error.
+    fn left(&self) -> io::Result<Option<Duration>> {
+        let left = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        match left {
+            Some(Duration::ZERO) => Err(io::ErrorKind::TimedOut.into()),
+            left => Ok(left),
+        }
+    }
+
+    fn passed(&mut self, count: usize) -> usize {
+        let more = BYTE.saturating_mul(u32::try_from(count).unwrap_or(u32::MAX));
+        self.deadline = self.deadline.and_then(|deadline| deadline.checked_add(more));
+        count
+    }
+}
+
+impl Read for Wire {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = self.left()?;
+        let count = match &mut self.socket {
+            Socket::Tcp(socket) => socket.set_read_timeout(left).and_then(|()| socket.read(buffer)),
+            #[cfg(unix)]
+            Socket::Unix(socket) => socket.set_read_timeout(left).and_then(|()| socket.read(buffer)),
+        }?;
+        Ok(self.passed(count))
+    }
+}
+
+impl Write for Wire {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let left = self.left()?;
+        let count = match &mut self.socket {
+            Socket::Tcp(socket) => socket.set_write_timeout(left).and_then(|()| socket.write(bytes)),
+            #[cfg(unix)]
+            Socket::Unix(socket) => socket.set_write_timeout(left).and_then(|()| socket.write(bytes)),
+        }?;
+        Ok(self.passed(count))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match &mut self.socket {
+            Socket::Tcp(socket) => socket.flush(),
+            #[cfg(unix)]
+            Socket::Unix(socket) => socket.flush(),
+        }
+    }
+}
