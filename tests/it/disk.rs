@@ -456,6 +456,80 @@ fn what_is_no_cache_is_refused_and_left_alone() {
     assert!(shard.keys("*", None).len() < 2);
 }
 
+/// Makes a cache with one entry in `directory`, then changes its database past the code under test.
+fn spoilt(directory: &Path, change: &str) {
+    assert!(open(directory).set("k", "v"));
+    rusqlite::Connection::open(directory.join("cache.db")).unwrap().execute_batch(change).unwrap();
+}
+
+#[test]
+fn a_setting_that_is_no_number_is_named_and_nothing_is_evicted() {
+    for setting in ["size_limit", "cull_limit", "disk_min_file_size", "statistics", "sqlite_synchronous"] {
+        for value in ["'abc'", "'10'", "x'00'", "NULL"] {
+            let root = tempfile::tempdir().unwrap();
+            spoilt(root.path(), &format!("UPDATE Settings SET value = {value} WHERE key = '{setting}'"));
+            for error in refusals(root.path()) {
+                assert_eq!(error.kind, ErrorKind::Failed, "{error}");
+                assert!(error.message.contains(&format!("its setting {setting} is no number")), "{error}");
+            }
+            let database = rusqlite::Connection::open(root.path().join("cache.db")).unwrap();
+            let count: i64 = database.query_row("SELECT count(*) FROM Cache", [], |row| row.get(0)).unwrap();
+            assert_eq!(count, 1, "{setting} {value}");
+        }
+    }
+}
+
+#[test]
+fn half_a_cache_is_damaged_and_not_an_empty_one() {
+    for table in ["Settings", "Cache"] {
+        let root = tempfile::tempdir().unwrap();
+        // What ANALYZE leaves is no sign of somebody else's database.
+        spoilt(root.path(), &format!("ANALYZE; DROP TABLE {table}"));
+        for error in refusals(root.path()) {
+            assert_eq!(error.kind, ErrorKind::Failed, "{error}");
+            assert!(error.message.contains(&format!("is damaged: the table {table} is missing")), "{error}");
+        }
+        let database = rusqlite::Connection::open(root.path().join("cache.db")).unwrap();
+        let tables = "SELECT count(*) FROM sqlite_schema WHERE name = ?1";
+        let count: i64 = database.query_row(tables, [table], |row| row.get(0)).unwrap();
+        assert_eq!(count, 0, "{table} is not made again");
+        assert_eq!(value_files(root.path()), Vec::<PathBuf>::new());
+    }
+}
+
+#[test]
+fn a_cache_that_another_process_is_making_is_waited_for() {
+    let root = tempfile::tempdir().unwrap();
+    let database = rusqlite::Connection::open(root.path().join("cache.db")).unwrap();
+    database.execute_batch("CREATE TABLE Settings ( key TEXT NOT NULL UNIQUE, value)").unwrap();
+    let directory = root.path().to_owned();
+    let reader = std::thread::spawn(move || open(&directory).entry("k").is_none());
+    std::thread::sleep(Duration::from_millis(60));
+    database
+        .execute_batch(
+            "CREATE TABLE Cache (rowid INTEGER PRIMARY KEY, key BLOB, raw INTEGER, store_time REAL, \
+             expire_time REAL, access_time REAL, access_count INTEGER, tag BLOB, size INTEGER, mode INTEGER, \
+             filename TEXT, value BLOB)",
+        )
+        .unwrap();
+    assert!(reader.join().unwrap(), "an empty cache, and no error");
+}
+
+#[test]
+fn what_the_cache_has_no_room_for_is_not_said_to_be_stored() {
+    let root = tempfile::tempdir().unwrap();
+    spoilt(root.path(), "UPDATE Settings SET value = 1000 WHERE key = 'size_limit'");
+    let mut subject = open(root.path());
+    for size in [10, 40_000] {
+        let error = subject.backend.set_many(&[write("new", vec![0; size])]).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Failed, "{error}");
+        assert!(error.message.contains("size_limit of 1000 bytes leaves no room"), "{error}");
+    }
+    assert_eq!(subject.get("k"), Some(b"v".to_vec()), "nothing went for what did not come");
+    assert_eq!(value_files(root.path()), Vec::<PathBuf>::new());
+    python(root.path(), "assert list(c) == ['k'], list(c)");
+}
+
 #[test]
 fn a_json_disk_is_read_as_the_zlib_it_is_and_not_spoilt() {
     let root = tempfile::tempdir().unwrap();

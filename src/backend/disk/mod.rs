@@ -15,7 +15,8 @@ use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
@@ -40,6 +41,9 @@ pub const ROW: Row = Row {
 
 /// The database in a cache's directory.
 const DATABASE: &str = "cache.db";
+
+/// How long another process is given to make the second of the two tables.
+const MAKING: Duration = Duration::from_secs(1);
 
 /// How many writes are one transaction: few enough that other processes get their turn.
 const BATCH: usize = 256;
@@ -195,7 +199,7 @@ impl Place {
 
     fn open_file(&self, path: &Path) -> Result<Option<Store>, Trouble> {
         let mut connection = self.connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        let found = match schema::find(&connection) {
+        let mut found = match schema::find(&connection) {
             // A WAL cannot be made beside a database that may only be read. Where there is none,
             // nobody writes, and the database is complete without.
             Err(error) if is_read_only(&error) && !wal(path).exists() => {
@@ -205,9 +209,16 @@ impl Place {
             }
             other => other?,
         };
+        let start = Instant::now();
+        while found == Found::Begun && start.elapsed() < self.timeout.min(MAKING) {
+            thread::sleep(MAKING / 50);
+            found = schema::find(&connection)?;
+        }
         match found {
             Found::Cache => self.store(connection).map(Some),
             Found::Unmade => Ok(None),
+            Found::Begun => Err(Trouble::Told(self.failed("read", &without("Cache")))),
+            Found::Damaged => Err(Trouble::Told(self.failed("read", &without("Settings")))),
             Found::Foreign => Err(Trouble::Told(self.failed("read", NOT_A_CACHE))),
         }
     }
@@ -221,8 +232,11 @@ impl Place {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
         let created = (|| {
             let connection = self.connect(&self.directory.join(DATABASE), flags)?;
-            if schema::find(&connection)? == Found::Foreign {
-                return Err(Trouble::Told(self.failed("create", NOT_A_CACHE)));
+            // It was not there a moment ago: what is begun, another process is making now.
+            match schema::find(&connection)? {
+                Found::Unmade | Found::Begun | Found::Cache => {}
+                Found::Damaged => return Err(Trouble::Told(self.failed("create", &without("Settings")))),
+                Found::Foreign => return Err(Trouble::Told(self.failed("create", NOT_A_CACHE))),
             }
             schema::create(&connection)?;
             self.store(connection)
@@ -282,7 +296,7 @@ impl Place {
                 return Error { kind: ErrorKind::Limit, ..self.failed(tried, &message) };
             }
             Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
-                format!(": its {DATABASE} is damaged; restore it, or move the directory away to start an empty cache")
+                format!(": its {DATABASE} is damaged; {RESTORE}")
             }
             Some(ErrorCode::DiskFull) => ": free some space".to_owned(),
             Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen) => {
@@ -305,6 +319,13 @@ impl Place {
         Error { kind, ..self.failed(tried, &error.to_string()) }
     }
 }
+
+/// Why half a cache is none.
+fn without(table: &str) -> String {
+    format!("its {DATABASE} is damaged: the table {table} is missing; {RESTORE}")
+}
+
+const RESTORE: &str = "restore it, or move the directory away to start an empty cache";
 
 const NOT_A_CACHE: &str = "its cache.db is an SQLite database, but not DiskCache's: name another directory";
 

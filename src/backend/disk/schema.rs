@@ -37,8 +37,13 @@ CREATE TRIGGER IF NOT EXISTS Settings_size_delete AFTER DELETE ON Cache FOR EACH
 pub enum Found {
     /// A cache.
     Cache,
-    /// Nothing yet, or a cache that another process is just making.
+    /// Nothing yet.
     Unmade,
+    /// Settings without entries: DiskCache makes the two tables one after the other, so another process
+    /// may just be making it; or else the entries were dropped.
+    Begun,
+    /// Entries without settings, which nobody makes first.
+    Damaged,
     /// Somebody's, but no cache.
     Foreign,
 }
@@ -48,11 +53,15 @@ pub enum Found {
 /// # Errors
 /// SQLite's.
 pub fn find(connection: &Connection) -> Result<Found, Error> {
-    const TABLES: &str = "SELECT sum(name IN ('Cache', 'Settings')), count(*) FROM sqlite_schema WHERE type = 'table'";
-    let (ours, all): (Option<i64>, i64) = connection.query_row(TABLES, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    Ok(match (ours.unwrap_or(0), all) {
-        (2, _) => Found::Cache,
-        (ours, all) if ours == all => Found::Unmade,
+    // SQLite's own tables (`sqlite_stat1`) are nobody's.
+    const TABLES: &str = "SELECT total(name = 'Cache'), total(name = 'Settings'), count(*) FROM sqlite_schema \
+         WHERE type = 'table' AND name NOT GLOB 'sqlite_*'";
+    let count = |row: &rusqlite::Row<'_>| Ok((row.get::<_, f64>(0)? > 0.0, row.get::<_, f64>(1)? > 0.0, row.get(2)?));
+    Ok(match connection.query_row(TABLES, [], count)? {
+        (true, true, _) => Found::Cache,
+        (false, false, 0) => Found::Unmade,
+        (false, true, 1) => Found::Begun,
+        (true, false, 1) => Found::Damaged,
         _ => Found::Foreign,
     })
 }
@@ -126,18 +135,7 @@ impl Settings {
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             let (ValueRef::Text(name), value) = (row.get_ref(0)?, row.get_ref(1)?) else { continue };
-            let number = match value {
-                ValueRef::Integer(number) => number,
-                #[expect(clippy::cast_possible_truncation, reason = "Python's `2e9`; it saturates")]
-                ValueRef::Real(number) => number as i64,
-                _ => 0,
-            };
             match name {
-                b"statistics" => settings.statistics = number != 0,
-                b"size_limit" => settings.size_limit = number,
-                b"cull_limit" => settings.cull_limit = number,
-                b"disk_min_file_size" => settings.min_file_size = u64::try_from(number).unwrap_or(0),
-                b"sqlite_synchronous" if (0..=3).contains(&number) => settings.synchronous = number,
                 b"disk_compress_level" => settings.json_disk = true,
                 b"eviction_policy" => match Policy::named(value) {
                     Some(policy) => settings.policy = policy,
@@ -145,10 +143,42 @@ impl Settings {
                         return Ok(Err("its setting eviction_policy is none that DiskCache 5.6.3 knows".to_owned()));
                     }
                 },
-                _ => {}
+                _ => {
+                    let Some((name, take)) = NUMBERS.iter().find(|(known, _)| known.as_bytes() == name) else {
+                        continue;
+                    };
+                    let Some(number) = number(value) else {
+                        return Ok(Err(format!("its setting {name} is no number, which DiskCache 5.6.3 wants")));
+                    };
+                    take(&mut settings, number);
+                }
             }
         }
         Ok(Ok(settings))
+    }
+}
+
+type Take = fn(&mut Settings, i64);
+
+/// The settings that are numbers, and what each sets.
+const NUMBERS: &[(&str, Take)] = &[
+    ("statistics", |settings, number| settings.statistics = number != 0),
+    ("size_limit", |settings, number| settings.size_limit = number),
+    ("cull_limit", |settings, number| settings.cull_limit = number),
+    ("disk_min_file_size", |settings, number| settings.min_file_size = u64::try_from(number).unwrap_or(0)),
+    ("sqlite_synchronous", |settings, number| {
+        if (0..=3).contains(&number) {
+            settings.synchronous = number;
+        }
+    }),
+];
+
+#[expect(clippy::cast_possible_truncation, reason = "Python's `2e9`; it saturates")]
+fn number(value: ValueRef<'_>) -> Option<i64> {
+    match value {
+        ValueRef::Integer(number) => Some(number),
+        ValueRef::Real(number) => Some(number as i64),
+        _ => None,
     }
 }
 

@@ -324,32 +324,38 @@ impl Store {
         let tag = tag.or_else(|| old.as_ref().map(|head| head.tag.clone()));
         let (mode, value) = columns(&write.data, file.is_some());
         let size = if file.is_some() { integer(write.data.as_bytes().map_or(0, <[u8]>::len)) } else { 0 };
-        if let Some(Head { rowid, filename, .. }) = old {
+        let rowid = if let Some(Head { rowid, filename, .. }) = old {
             let row = params![rowid, now, expire_time, tag, size, mode, file, value];
             self.prepare(UPDATE)?.execute(row)?;
             trash.extend(filename);
+            rowid
         } else if self.settings.json_disk && write.key.key.first() != Some(&ZLIB) {
             let message = "it is a DiskCache JSONDisk, whose keys are zlib-compressed JSON: one that is not would \
                  break it for Python";
             return Err(Error::new(ErrorKind::Unfit, message).into());
         } else {
             let row = params![key, key.raw(), now, expire_time, tag, size, mode, file, value];
-            self.prepare(INSERT)?.execute(row)?;
-        }
-        self.cull(now, trash)?;
+            self.prepare(INSERT)?.insert(row)?
+        };
+        self.cull(rowid, now, trash)?;
         Ok(true)
     }
 
-    /// `Cache._cull`: a few expired rows go, and a few more by the policy while the cache is full.
-    fn cull(&self, now: f64, trash: &mut Trash) -> Result<(), Trouble> {
+    /// `Cache._cull`: a few expired rows go, and a few more by the policy while the cache is full. That
+    /// `written` is one of these is an error, and nothing goes: DiskCache would say that it is stored.
+    fn cull(&self, written: i64, now: f64, trash: &mut Trash) -> Result<(), Trouble> {
         let mut most = self.settings.cull_limit;
         if most == 0 {
             return Ok(());
         }
-        most = most.saturating_sub(self.evict(EXPIRED, params![now, most], trash)?);
+        most = most.saturating_sub(integer(self.evict(EXPIRED, params![now, most], trash)?.len()));
         let Some(evict) = self.settings.policy.evict().filter(|_| most != 0) else { return Ok(()) };
-        if self.volume()? >= self.settings.size_limit {
-            self.evict(evict, params![most], trash)?;
+        let most_bytes = self.settings.size_limit;
+        if self.volume()? >= most_bytes && self.evict(evict, params![most], trash)?.contains(&written) {
+            return Err(failed(format!(
+                "its size_limit of {most_bytes} bytes leaves no room: its eviction policy would remove the new entry \
+                 with the rest; delete some, or raise it"
+            )));
         }
         Ok(())
     }
@@ -361,9 +367,9 @@ impl Store {
         Ok(database.saturating_add(ask(SIZE)?))
     }
 
-    /// Deletes the rows that a statement selects; how many. Looking first and deleting by row costs a
+    /// Deletes the rows that a statement selects; which. Looking first and deleting by row costs a
     /// tenth of one statement that does both, where there is nothing to delete.
-    fn evict(&self, sql: &str, params: impl Params, trash: &mut Trash) -> Result<i64, Trouble> {
+    fn evict(&self, sql: &str, params: impl Params, trash: &mut Trash) -> Result<Vec<i64>, Trouble> {
         let mut selected: Vec<i64> = Vec::new();
         let mut statement = self.prepare(sql)?;
         let mut rows = statement.query(params)?;
@@ -374,7 +380,7 @@ impl Store {
         for rowid in &selected {
             self.prepare(DELETE)?.execute([rowid])?;
         }
-        Ok(integer(selected.len()))
+        Ok(selected)
     }
 
     /// Notes what was read, where the settings ask for it. A cache that this user may only read is
