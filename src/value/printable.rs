@@ -16,34 +16,6 @@ pub fn is_printable(code_point: u32) -> bool {
     BOUNDS.partition_point(|bound| *bound <= code_point) % 2 == 0
 }
 
-/// The first code point of `text`, which must not be empty, and how many bytes it takes. Lone
-/// surrogates are code points here. A byte that begins none is the surrogate that Python's
-/// `surrogateescape` makes of it, so nothing is lost and nothing panics.
-#[inline]
-#[must_use]
-pub fn code_point(text: &[u8]) -> (u32, usize) {
-    let first = u32::from(text[0]);
-    let (start, len) = match text[0] {
-        0..0x80 => return (first, 1),
-        0xc2..0xe0 => (first & 0x1f, 2),
-        0xe0..0xf0 => (first & 0x0f, 3),
-        0xf0..0xf5 => (first & 0x07, 4),
-        _ => return (0xdc00 + first, 1),
-    };
-    match text.get(1..len) {
-        Some(more) if more.iter().all(|byte| byte & 0xc0 == 0x80) => {
-            (more.iter().fold(start, |code, byte| code << 6 | u32::from(byte & 0x3f)), len)
-        }
-        _ => (0xdc00 + first, 1),
-    }
-}
-
-/// Whether `code_point` is half of a pair that UTF-8 has no room for.
-#[must_use]
-pub fn is_surrogate(code_point: u32) -> bool {
-    (0xd800..0xe000).contains(&code_point)
-}
-
 const BOUNDS: &[u32] = &[
     0x0, 0x20, 0x7f, 0xa1, 0xad, 0xae, 0x378, 0x37a, 0x380, 0x384, 0x38b, 0x38c, 0x38d, 0x38e, 0x3a2, 0x3a3, 0x530,
     0x531, 0x557, 0x559, 0x58b, 0x58d, 0x590, 0x591, 0x5c8, 0x5d0, 0x5eb, 0x5ef, 0x5f5, 0x606, 0x61c, 0x61d, 0x6dd,
