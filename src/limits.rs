@@ -27,6 +27,8 @@ pub struct Limits {
     pub integer: u64,
     /// Nodes printed for one value, shared parts counted each time they are printed.
     pub printed: u64,
+    /// Bytes of text printed for one value, before any escape, shared parts counted each time.
+    pub output: u64,
     /// Layers in one serializer URL.
     pub layers: u64,
 }
@@ -49,6 +51,7 @@ impl Limits {
         opcodes: 16 << 20,
         integer: 1 << 20,
         printed: 4 << 20,
+        output: 128 << 20,
         layers: 16,
     };
 
@@ -112,6 +115,7 @@ pub const LIMITS: &[Limit] = &[
     Limit { name: "opcodes", unit: "opcodes", about: "opcodes of one pickle", field: |l| &mut l.opcodes },
     Limit { name: "integer", unit: "bytes", about: "one integer", field: |l| &mut l.integer },
     Limit { name: "printed", unit: "nodes", about: "nodes printed, shared ones each time", field: |l| &mut l.printed },
+    Limit { name: "output", unit: "bytes", about: "text printed, shared text each time", field: |l| &mut l.output },
     Limit { name: "layers", unit: "layers", about: "layers in one serializer URL", field: |l| &mut l.layers },
 ];
 

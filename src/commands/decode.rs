@@ -46,6 +46,6 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
         return Err(error);
     }
     let typed = printer.typed(&reading.value)?;
-    printer.record(&record.with_json("value", typed))?;
+    printer.record(&record.with_value("value", typed))?;
     Ok(Exit::Yes)
 }

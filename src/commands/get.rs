@@ -104,7 +104,7 @@ fn hit(key: &[u8], reading: Result<Reading>, record: Record, keys: usize, printe
                 Some(certainty) => record.with("certainty", certainty.to_string()),
                 None => record,
             };
-            printer.record(&record.with_json("value", typed))?;
+            printer.record(&record.with_value("value", typed))?;
             return Ok(Exit::Yes);
         }
         Ok(Reading { value, chain }) => {

@@ -17,7 +17,7 @@ pub use self::record::Record;
 use crate::entry::Ttl;
 use crate::limits::Limits;
 use crate::value::json::{self, Escape};
-use crate::value::print::PrintError;
+use crate::value::print::{Expansion, PrintError};
 use crate::value::{Value, plain, python, typed_json};
 
 /// How results look.
@@ -26,7 +26,7 @@ pub enum Format {
     /// For people: pretty, coloured on a terminal, in the notation of the data.
     #[default]
     Text,
-    /// Typed JSON, lossless.
+    /// Typed JSON, lossless; what a terminal could act on is escaped, for a pipe may end at one.
     Json,
     /// Ordinary JSON, for jq; what was flattened is said on stderr.
     Plain,
@@ -112,11 +112,12 @@ impl Printer {
             Format::Python => python::write(value, &self.limits, &mut self.out)?,
             Format::Json | Format::Jsonl | Format::Raw => {
                 let typed = typed_json::lower(value, &self.limits)?;
-                json::write(&typed, self.escape(), &self.limits, &mut self.out)?;
+                json::write(&typed, Escape::Terminal, &self.limits, &mut self.out)?;
             }
             Format::Plain => {
                 let (plain, notes) = plain::lower(value, &self.limits)?;
-                json::write(&plain, self.escape(), &self.limits, &mut self.out)?;
+                let escape = if self.terminal { Escape::Terminal } else { Escape::Utf8 };
+                json::write(&plain, escape, &self.limits, &mut self.out)?;
                 self.out.write_all(b"\n")?;
                 notes.iter().for_each(|note| self.note(note));
                 return Ok(());
@@ -129,10 +130,10 @@ impl Printer {
     ///
     /// # Errors
     /// When it would be too long.
-    pub fn typed(&self, value: &Value) -> Result<Vec<u8>, PrintError> {
-        let mut out = Vec::new();
-        json::write(&typed_json::lower(value, &self.limits)?, self.escape(), &self.limits, &mut out)?;
-        Ok(out)
+    pub fn typed(&self, value: &Value) -> Result<Value, PrintError> {
+        let typed = typed_json::lower(value, &self.limits)?;
+        Expansion::of(&typed).check(&self.limits)?;
+        Ok(typed)
     }
 
     /// Exact bytes on stdout.
@@ -148,7 +149,7 @@ impl Printer {
     /// # Errors
     /// When the output fails.
     pub fn record(&mut self, record: &Record) -> Result<(), PrintError> {
-        record.write(self.escape(), &mut self.out)?;
+        record.write(&self.limits, &mut self.out)?;
         Ok(self.out.write_all(b"\n")?)
     }
 
@@ -241,10 +242,6 @@ impl Printer {
     /// When the output fails.
     pub fn flush(&mut self) -> Result<(), PrintError> {
         Ok(self.out.flush()?)
-    }
-
-    fn escape(&self) -> Escape {
-        if self.terminal { Escape::Terminal } else { Escape::Utf8 }
     }
 
     fn width(&self) -> usize {

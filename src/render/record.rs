@@ -17,7 +17,7 @@ pub struct Record(Vec<(&'static str, Field)>);
 enum Field {
     Json(serde_json::Value),
     Bytes(Vec<u8>),
-    Written(Vec<u8>),
+    Value(Value),
 }
 
 impl Record {
@@ -51,39 +51,39 @@ impl Record {
         }
     }
 
-    /// Adds JSON that is written already.
+    /// Adds a value that JSON has, such as one in typed JSON.
     #[must_use]
-    pub fn with_json(mut self, name: &'static str, json: Vec<u8>) -> Record {
-        self.0.push((name, Field::Written(json)));
+    pub fn with_value(mut self, name: &'static str, value: Value) -> Record {
+        self.0.push((name, Field::Value(value)));
         self
     }
 
-    pub(super) fn write(&self, escape: Escape, out: &mut dyn Write) -> Result<(), PrintError> {
+    /// What a terminal could act on is escaped wherever it goes: a pipe may end at one.
+    pub(super) fn write(&self, limits: &Limits, out: &mut dyn Write) -> Result<(), PrintError> {
         for (index, (name, field)) in self.0.iter().enumerate() {
             write!(out, "{}\"{name}\": ", if index == 0 { "{" } else { ", " })?;
             match field {
-                Field::Json(value) => write_json(value, escape, out)?,
-                Field::Bytes(bytes) if std::str::from_utf8(bytes).is_ok() => write_text(bytes, escape, out)?,
+                Field::Json(value) => write_json(value, out)?,
+                Field::Bytes(bytes) if std::str::from_utf8(bytes).is_ok() => write_text(bytes, out)?,
                 Field::Bytes(bytes) => {
                     use base64::Engine as _;
                     write!(out, "{{\"$bytes\": \"{}\"}}", base64::prelude::BASE64_STANDARD.encode(bytes))?;
                 }
-                Field::Written(json) => out.write_all(json)?,
+                Field::Value(value) => json::write(value, Escape::Terminal, limits, out)?,
             }
         }
         Ok(out.write_all(if self.0.is_empty() { b"{}" } else { b"}" })?)
     }
 }
 
-/// A terminal sees no control characters in text either.
-fn write_json(value: &serde_json::Value, style: Escape, out: &mut dyn Write) -> Result<(), PrintError> {
+fn write_json(value: &serde_json::Value, out: &mut dyn Write) -> Result<(), PrintError> {
     match value {
-        serde_json::Value::String(text) => write_text(text.as_bytes(), style, out),
+        serde_json::Value::String(text) => write_text(text.as_bytes(), out),
         serde_json::Value::Array(items) => {
             out.write_all(b"[")?;
             for (index, item) in items.iter().enumerate() {
                 out.write_all(if index == 0 { b"" } else { b", " })?;
-                write_json(item, style, out)?;
+                write_json(item, out)?;
             }
             Ok(out.write_all(b"]")?)
         }
@@ -91,8 +91,8 @@ fn write_json(value: &serde_json::Value, style: Escape, out: &mut dyn Write) -> 
     }
 }
 
-fn write_text(text: &[u8], escape: Escape, out: &mut dyn Write) -> Result<(), PrintError> {
-    json::write(&Value::of_str(text), escape, &Limits::DEFAULT, out)
+fn write_text(text: &[u8], out: &mut dyn Write) -> Result<(), PrintError> {
+    json::write(&Value::of_str(text), Escape::Terminal, &Limits::DEFAULT, out)
 }
 
 #[cfg(test)]
@@ -107,15 +107,15 @@ mod tests {
             .with("hit", true)
             .with_ttl("ttl_ms", Ttl::Never)
             .with("tags", vec!["a", "\x1b"])
-            .with_json("value", b"[1]".to_vec());
+            .with_value("value", Value::of_str("\u{9b}"));
         let mut out = Vec::new();
-        record.write(Escape::Terminal, &mut out).unwrap();
+        record.write(&Limits::DEFAULT, &mut out).unwrap();
         let text = String::from_utf8(out).unwrap();
-        assert!(!text.contains('\n') && !text.contains('\x1b'));
+        assert!(!text.contains(char::is_control), "{text}");
         let back: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(back["key"], "a\"\n");
         assert_eq!(back["stored_key"]["$bytes"], "/w==");
         assert_eq!(back["tags"][1], "\x1b");
-        assert_eq!(back["value"][0], 1);
+        assert_eq!(back["value"], "\u{9b}");
     }
 }

@@ -42,9 +42,10 @@ pub struct Style {
 /// Writes `value` without a newline at its end.
 ///
 /// # Errors
-/// The output's. No value is refused.
+/// The output's, and [`PrintError::Limit`] where one long text stands in too many places.
 pub fn write(value: &Value, style: &Style, limits: &Limits, out: &mut dyn Write) -> Result<(), PrintError> {
     let expansion = Expansion::of(value);
+    expansion.check_labelled(limits)?;
     let words = match style.notation {
         Notation::Python => Words::Python,
         Notation::Json => Words::Json(if style.terminal { Escape::Terminal } else { Escape::Utf8 }),

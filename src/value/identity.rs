@@ -70,6 +70,11 @@ impl<T: Clone + Default> ByPart<T> {
             Identity::ByteArray(_) => None,
         }
     }
+
+    /// What there is for every part, in no order.
+    pub fn all(&self) -> impl Iterator<Item = &T> {
+        self.containers.iter().chain(&self.objects)
+    }
 }
 
 impl Value {

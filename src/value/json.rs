@@ -4,12 +4,13 @@
 //! into something else. `NaN` and `Infinity` stand bare, as in Python, because Python reads them.
 //! Reading JSON is the codec's; typed JSON and plain JSON are values that were lowered to this.
 
-use std::io::Write;
+use std::io::{self, Write};
 
 use super::code_point::{code_point, is_surrogate};
-use super::print::{Expansion, Path, PrintError};
+use super::print::{self, Expansion, Extent, Path, PrintError};
 use super::printable::is_printable;
-use super::{Node, Value, scalar};
+use super::scalar::{self, PAGE};
+use super::{Node, Value};
 use crate::limits::Limits;
 
 /// Which characters become escapes.
@@ -23,9 +24,6 @@ pub enum Escape {
     Terminal,
 }
 
-/// Buffered bytes that are handed on at once.
-const PAGE: usize = 1 << 16;
-
 /// Writes `value` on one line, with `, ` and `: ` between its parts.
 ///
 /// # Errors
@@ -33,7 +31,7 @@ const PAGE: usize = 1 << 16;
 /// makes too long, before anything is written.
 pub fn write(value: &Value, escape: Escape, limits: &Limits, out: &mut dyn Write) -> Result<(), PrintError> {
     match tree(value) {
-        Some(nodes) => limits.check("printed", nodes)?,
+        Some(extent) => extent.check(limits)?,
         None => Expansion::of(value).check(limits)?,
     }
     let mut path = Path::new(value);
@@ -48,9 +46,8 @@ pub fn write(value: &Value, escape: Escape, limits: &Limits, out: &mut dyn Write
             match node {
                 Node::List(id) => frames.push(Frame::open(node, value.members(id), &mut buffer)),
                 Node::Dict(id) => frames.push(Frame::open(node, value.members(id), &mut buffer)),
-                scalar => {
-                    write_scalar(value, scalar, escape, &mut buffer).map_err(|what| unfit(&what, value, &frames))?;
-                }
+                Node::Str(span) => write_text(value.text(span), escape, &mut buffer, out)?,
+                scalar => write_scalar(value, scalar, &mut buffer).map_err(|what| unfit(&what, value, &frames))?,
             }
         }
         if buffer.len() >= PAGE {
@@ -71,7 +68,7 @@ pub fn write(value: &Value, escape: Escape, limits: &Limits, out: &mut dyn Write
         next = Some(node);
         if frame.is_dict() {
             let Node::Str(span) = node else { return Err(unfit_key(node, value, &mut frames)) };
-            write_str(value.text(span), escape, &mut buffer);
+            write_text(value.text(span), escape, &mut buffer, out)?;
             buffer.extend_from_slice(b": ");
             next = Some(frame.members[frame.at]);
             frame.at += 1;
@@ -81,13 +78,13 @@ pub fn write(value: &Value, escape: Escape, limits: &Limits, out: &mut dyn Write
     Ok(())
 }
 
-/// How many nodes `value` consists of, if it is JSON as it stands and no part of it is used twice;
-/// most values are, and need neither lowering nor weighing. One look at every container, so that a
-/// part that nothing refers to any more may make it `None`.
+/// How long `value` is, if it is JSON as it stands and no part of it but text is used twice; most
+/// values are, and need neither lowering nor weighing. One look at every container, so that a part
+/// that nothing refers to any more may make it `None`.
 #[must_use]
-pub fn tree(value: &Value) -> Option<u64> {
+pub fn tree(value: &Value) -> Option<Extent> {
     let mut seen = vec![Seen::Not; value.containers.len()];
-    let mut nodes = 1;
+    let mut extent = Extent { nodes: 1, bytes: print::leaf_bytes(value, value.root) };
     let mut see = |node: Node| match node {
         Node::None | Node::Bool(_) | Node::Int(_) | Node::Str(_) => true,
         Node::Float(float) => float.is_finite(),
@@ -101,14 +98,20 @@ pub fn tree(value: &Value) -> Option<u64> {
     }
     for container in &value.containers {
         let members = members(container);
-        nodes += members.len() as u64;
-        if !members.iter().all(|node| see(*node)) {
-            return None;
+        extent.nodes += members.len() as u64;
+        for node in members {
+            if !see(*node) {
+                return None;
+            }
+            // Nothing else here has text, and fewer than 2^32 nodes of 32 bits each do not overflow.
+            if let Node::Str(span) = node {
+                extent.bytes += u64::from(span.len);
+            }
         }
     }
     let mut dicts = value.containers.iter().zip(&seen).filter(|(_, seen)| **seen == Seen::Dict);
     let is_text = |key: &Node| matches!(key, Node::Str(_));
-    dicts.all(|(dict, _)| members(dict).iter().step_by(2).all(is_text)).then_some(nodes)
+    dicts.all(|(dict, _)| members(dict).iter().step_by(2).all(is_text)).then_some(extent)
 }
 
 /// As what a container was referred to.
@@ -122,6 +125,28 @@ enum Seen {
 /// Text with its quotes.
 pub fn write_str(text: &[u8], escape: Escape, out: &mut Vec<u8>) {
     out.push(b'"');
+    write_str_part(text, escape, out);
+    out.push(b'"');
+}
+
+/// Text with its quotes, handed on by pages when it is long.
+fn write_text(text: &[u8], escape: Escape, buffer: &mut Vec<u8>, out: &mut dyn Write) -> io::Result<()> {
+    if text.len() <= PAGE {
+        write_str(text, escape, buffer);
+        return Ok(());
+    }
+    buffer.push(b'"');
+    for page in scalar::pages(text) {
+        write_str_part(page, escape, buffer);
+        out.write_all(buffer)?;
+        buffer.clear();
+    }
+    buffer.push(b'"');
+    Ok(())
+}
+
+/// A part of a text that begins and ends with whole characters, between its quotes.
+pub fn write_str_part(text: &[u8], escape: Escape, out: &mut Vec<u8>) {
     let mut at = 0;
     while at < text.len() {
         let run = plain(&text[at..]);
@@ -152,7 +177,6 @@ pub fn write_str(text: &[u8], escape: Escape, out: &mut Vec<u8>) {
         }
         at += len;
     }
-    out.push(b'"');
 }
 
 /// `NaN` and `Infinity` by Python's names, other floats as everywhere.
@@ -258,7 +282,7 @@ impl<'v> Frame<'v> {
     }
 }
 
-fn write_scalar(value: &Value, node: Node, escape: Escape, out: &mut Vec<u8>) -> Result<(), String> {
+fn write_scalar(value: &Value, node: Node, out: &mut Vec<u8>) -> Result<(), String> {
     match node {
         Node::None => out.extend_from_slice(b"null"),
         Node::Bool(true) => out.extend_from_slice(b"true"),
@@ -269,7 +293,6 @@ fn write_scalar(value: &Value, node: Node, escape: Escape, out: &mut Vec<u8>) ->
             None => return Err(format!("an integer of more than {} digits", scalar::DIGITS_MAX)),
         },
         Node::Float(float) => write_float(float, out),
-        Node::Str(span) => write_str(value.text(span), escape, out),
         other => return Err(kind(other).to_owned()),
     }
     Ok(())

@@ -12,8 +12,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
 use super::known::{self, Array, Form, Given, Item, Known, Name, Plain};
-use super::print::{Path, PrintError};
-use super::{Identity, Node, Step, Value, danger, iso, json, python, scalar};
+use super::print::{Expansion, Path, PrintError};
+use super::{Id, Identity, Node, Span, Step, Value, danger, iso, json, python, scalar};
 use crate::limits::Limits;
 
 /// The value as one of JSON nodes only, and what was flattened: `3 tuples became arrays`.
@@ -30,11 +30,15 @@ pub fn lower<'v>(value: &'v Value, limits: &Limits) -> Result<(Cow<'v, Value>, V
         limits,
         out: Value::over(value.text.clone()),
         made: HashMap::new(),
+        texts: HashMap::new(),
         path: Path::new(value),
         tasks: vec![Task::Node(value.root)],
         done: Vec::new(),
         notes: Vec::new(),
+        said: None,
     };
+    // Keys are spelled out for each mention of them.
+    Expansion::of(value).check(limits)?;
     let most = limits.nodes.saturating_mul(8);
     while let Some(task) = lowering.tasks.pop() {
         match task {
@@ -52,6 +56,7 @@ pub fn lower<'v>(value: &'v Value, limits: &Limits) -> Result<(Cow<'v, Value>, V
         if lowering.out.size() as u64 > most {
             return Err(limits.exceeded("nodes").into());
         }
+        limits.check("output", (lowering.out.text.len() - value.text.len()) as u64)?;
     }
     let Lowering { mut out, mut done, notes, .. } = lowering;
     out.root = done.pop().expect("one value was lowered");
@@ -108,15 +113,40 @@ enum Task {
     Keep(Node),
 }
 
+/// What a text was made of.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Leaf {
+    Bytes(Span),
+    Big(Span),
+    Global(Id),
+    Ext(Span),
+}
+
+impl Leaf {
+    fn of(node: Node) -> Option<Leaf> {
+        Some(match node {
+            Node::Bytes(span) => Leaf::Bytes(span),
+            Node::Big(span) => Leaf::Big(span),
+            Node::Global(id) => Leaf::Global(id),
+            Node::Ext(_, span) => Leaf::Ext(span),
+            _ => return None,
+        })
+    }
+}
+
 struct Lowering<'v> {
     source: &'v Value,
     limits: &'v Limits,
     out: Value,
     made: HashMap<Identity, Node>,
+    /// What became of a leaf that is text now: one that is shared is not spelled out again.
+    texts: HashMap<Leaf, (Note, Node)>,
     path: Path,
     tasks: Vec<Task>,
     done: Vec<Node>,
     notes: Vec<(Note, usize)>,
+    /// The note of the last text.
+    said: Option<Note>,
 }
 
 impl Lowering<'_> {
@@ -133,6 +163,12 @@ impl Lowering<'_> {
             }
             self.tasks.push(Task::Keep(node));
         }
+        let leaf = Leaf::of(node);
+        if let Some((note, text)) = leaf.and_then(|leaf| self.texts.get(&leaf).copied()) {
+            self.note(note);
+            self.done.push(text);
+            return Ok(());
+        }
         match node {
             Node::None | Node::Bool(_) | Node::Int(_) | Node::Str(_) => self.done.push(node),
             Node::Big(span) => match scalar::decimal(&source.big(span)) {
@@ -140,13 +176,13 @@ impl Lowering<'_> {
                 None => self.text(INTEGER, scalar::big(&source.big(span)).as_bytes()),
             },
             Node::Float(float) if float.is_finite() => self.done.push(node),
-            Node::Float(float) => {
-                let mut word = Vec::new();
-                json::write_float(float, &mut word);
-                self.text(FLOAT, &word);
-            }
+            Node::Float(float) => self.float(float),
             Node::Bytes(span) | Node::ByteArray(span) => match std::str::from_utf8(source.text(span)) {
-                Ok(text) => self.text(TEXT, text.as_bytes()),
+                Ok(_) => {
+                    self.note(TEXT);
+                    self.said = Some(TEXT);
+                    self.done.push(Node::Str(span));
+                }
                 Err(_) => self.text(BINARY, BASE64.encode(source.text(span)).as_bytes()),
             },
             Node::List(id) => self.list(source.members(id)),
@@ -178,7 +214,16 @@ impl Lowering<'_> {
                 self.text(SPECIAL, &text);
             }
         }
+        if let (Some(leaf), Some(text @ Node::Str(_)), Some(note)) = (leaf, self.done.last(), self.said) {
+            self.texts.insert(leaf, (note, *text));
+        }
         Ok(())
+    }
+
+    fn float(&mut self, float: f64) {
+        let mut word = Vec::new();
+        json::write_float(float, &mut word);
+        self.text(FLOAT, &word);
     }
 
     fn known(&mut self, node: Node, known: Known<'_>) -> Result<(), PrintError> {
@@ -344,7 +389,7 @@ impl Lowering<'_> {
 
     /// `{"class": …, "args": […], "kwargs": …, "state": …}`, each where there is one, then what was
     /// added to it.
-    fn object(&mut self, id: super::Id) -> Result<(), PrintError> {
+    fn object(&mut self, id: Id) -> Result<(), PrintError> {
         let source = self.source;
         let made = known::made(source, id);
         if let ([only], None, Node::None, []) = (made.args, made.rest, made.kwargs, made.steps)
@@ -485,6 +530,7 @@ impl Lowering<'_> {
 
     fn text(&mut self, note: Note, text: &[u8]) {
         self.note(note);
+        self.said = Some(note);
         let text = self.new_text(text);
         self.done.push(text);
     }

@@ -1,27 +1,59 @@
 //! What every notation asks before it writes: how long will it be, what is shared, why did it fail.
 //!
 //! A value of 300 bytes can stand for 2^60 leaves by sharing, so what a notation would write is
-//! counted first, in time linear in what is stored. It knows no notation.
+//! counted first, in time linear in what is stored; and so are the bytes of text, for one long text
+//! may be shared by a million places. It knows no notation.
 
 use std::fmt;
 use std::io;
 
 use super::identity::ByPart;
-use super::known::{self, Known};
+use super::known::{self, Known, Name};
 use super::{Identity, Node, Value};
 use crate::limits::{Exceeded, Limits};
 
-/// How often each container and object is referred to, and how many nodes it stands for.
+/// How often each container and object is referred to, and how many nodes and bytes it stands for.
 pub struct Expansion {
     weights: ByPart<Weight>,
     cyclic: bool,
-    total: u64,
+    /// What is written when sharing is not.
+    extent: Extent,
+    /// Bytes of text written where only what is small is written again.
+    labelled: u64,
 }
+
+/// How long something is in any notation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extent {
+    /// Nodes, shared ones each time.
+    pub nodes: u64,
+    /// Bytes of text likewise, before any escape.
+    pub bytes: u64,
+}
+
+impl Extent {
+    /// Refuses what is too long.
+    ///
+    /// # Errors
+    /// [`Exceeded`] with the limit `printed` or `output`.
+    pub fn check(&self, limits: &Limits) -> Result<(), Exceeded> {
+        limits.check("printed", self.nodes)?;
+        limits.check("output", self.bytes)
+    }
+}
+
+/// A shared part of at most this many nodes is written again rather than mentioned by its label.
+const SMALL: u32 = 32;
+
+/// It must not stand for more bytes of text than this either.
+const SMALL_BYTES: u32 = 4096;
 
 #[derive(Clone, Copy, Default)]
 struct Weight {
-    /// Nodes written when sharing is not: 0 before it is known.
-    size: u64,
+    /// Nodes written when sharing is not: 0 before it is known, and all ones for too many to count.
+    size: u32,
+    /// Bytes of text likewise.
+    bytes: u32,
     references: u32,
     open: bool,
     cycle: bool,
@@ -38,7 +70,8 @@ impl Expansion {
     /// Weighs what `node` of `value` consists of.
     #[must_use]
     pub fn of_node(value: &Value, node: Node) -> Expansion {
-        let mut expansion = Expansion { weights: ByPart::new(value), cyclic: false, total: 1 };
+        let extent = Extent { nodes: 0, bytes: 0 };
+        let mut expansion = Expansion { weights: ByPart::new(value), cyclic: false, extent, labelled: 0 };
         let root = node;
         let mut stack = vec![(root, false)];
         let mut inside = Vec::new();
@@ -47,11 +80,8 @@ impl Expansion {
             if done {
                 weight.open = false;
                 inside.clear();
-                parts(value, node, &mut inside);
-                let size = inside.iter().fold(1, |sum: u64, part| sum.saturating_add(expansion.size(*part)));
-                if let Some(weight) = expansion.weights.get_mut(node) {
-                    weight.size = size;
-                }
+                let own = parts(value, node, &mut inside);
+                expansion.weigh(value, node, &inside, own);
                 continue;
             }
             weight.references = weight.references.saturating_add(1);
@@ -69,16 +99,62 @@ impl Expansion {
                 );
             }
         }
-        expansion.total = expansion.size(root);
+        expansion.sum(value, root);
         expansion
+    }
+
+    /// Adds up what `node` stands for, all that is inside it being known; `own` is its own text.
+    fn weigh(&mut self, value: &Value, node: Node, inside: &[Node], own: u64) {
+        let (mut size, mut bytes, mut once) = (1_u32, to_u32(own), own);
+        for part in inside {
+            let (part_size, part_bytes) = match self.weights.get(*part) {
+                Some(weight) => (weight.size, weight.bytes),
+                None => {
+                    let leaf = leaf_bytes(value, *part);
+                    once = once.saturating_add(leaf);
+                    (1, to_u32(leaf))
+                }
+            };
+            size = size.saturating_add(part_size);
+            bytes = bytes.saturating_add(part_bytes);
+        }
+        self.labelled = self.labelled.saturating_add(once);
+        if let Some(weight) = self.weights.get_mut(node) {
+            (weight.size, weight.bytes) = (size, bytes);
+        }
+    }
+
+    /// Sums up, now that all parts are weighed.
+    fn sum(&mut self, value: &Value, root: Node) {
+        let counted = |count: u32| if count == u32::MAX { u64::MAX } else { u64::from(count) };
+        let Some(weight) = self.weights.get(root) else {
+            self.labelled = leaf_bytes(value, root);
+            self.extent = Extent { nodes: 1, bytes: self.labelled };
+            return;
+        };
+        self.extent = Extent { nodes: counted(weight.size), bytes: counted(weight.bytes) };
+        let again = |weight: &Weight| match weight.references {
+            2.. if weight.is_small() => u64::from(weight.references - 1) * u64::from(weight.bytes),
+            _ => 0,
+        };
+        let repeated = self.weights.all().map(again);
+        self.labelled = repeated.fold(self.labelled, u64::saturating_add);
     }
 
     /// Refuses a value that is too long to be written with each shared part in full.
     ///
     /// # Errors
-    /// [`Exceeded`] with the limit `printed`.
+    /// [`Exceeded`] with the limit `printed` or `output`.
     pub fn check(&self, limits: &Limits) -> Result<(), Exceeded> {
-        limits.check("printed", self.total)
+        self.extent.check(limits)
+    }
+
+    /// Refuses a value that is too long even when only its small parts are written again.
+    ///
+    /// # Errors
+    /// [`Exceeded`] with the limit `output`.
+    pub fn check_labelled(&self, limits: &Limits) -> Result<(), Exceeded> {
+        limits.check("output", self.labelled)
     }
 
     /// Whether the value contains itself.
@@ -87,16 +163,10 @@ impl Expansion {
         self.cyclic
     }
 
-    /// How many nodes `node` stands for.
+    /// Whether `node` is referred to more than once and too long to be written each time.
     #[must_use]
-    pub fn size(&self, node: Node) -> u64 {
-        self.weights.get(node).map_or(1, |weight| weight.size.max(1))
-    }
-
-    /// How often `node` is referred to.
-    #[must_use]
-    pub fn references(&self, node: Node) -> u32 {
-        self.weights.get(node).map_or(1, |weight| weight.references)
+    pub fn is_labelled(&self, node: Node) -> bool {
+        self.weights.get(node).is_some_and(|weight| weight.references > 1 && !weight.is_small())
     }
 
     /// Whether `node` is where a cycle closes.
@@ -106,8 +176,33 @@ impl Expansion {
     }
 }
 
-/// The nodes that are written when `node` is, in that order: of a date not its bytes.
-fn parts(value: &Value, node: Node, out: &mut Vec<Node>) {
+impl Weight {
+    fn is_small(&self) -> bool {
+        self.size <= SMALL && self.bytes <= SMALL_BYTES
+    }
+}
+
+/// Bytes of text that a node without parts is written from, before any escape.
+pub(super) fn leaf_bytes(value: &Value, node: Node) -> u64 {
+    match node {
+        Node::Str(span) | Node::Bytes(span) | Node::ByteArray(span) | Node::Big(span) | Node::Ext(_, span) => {
+            u64::from(span.len)
+        }
+        Node::Global(id) => {
+            let (module, name) = value.global_spans(id);
+            u64::from(module.len) + u64::from(name.len)
+        }
+        _ => 0,
+    }
+}
+
+fn to_u32(count: u64) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+/// The nodes that are written when `node` is, in that order: of a date not its bytes. Returns how
+/// many bytes of text it has of its own beside them.
+fn parts(value: &Value, node: Node, out: &mut Vec<Node>) -> u64 {
     match known::of(value, node) {
         None => value.children(node, out),
         Some(Known::Time(_, zone) | Known::DateTime(_, _, zone)) => out.push(zone),
@@ -124,9 +219,21 @@ fn parts(value: &Value, node: Node, out: &mut Vec<Node>) {
         Some(Known::Form(form)) => {
             out.extend_from_slice(form.given.nodes());
             out.extend_from_slice(&form.fields);
+            return match form.name {
+                Name::Short(name) => name.len() as u64,
+                Name::Class(class @ Node::Global(_)) => leaf_bytes(value, class),
+                Name::Class(class) => known::dotted(value, class).map_or(0, |name| name.len() as u64),
+            };
         }
+        Some(Known::Word { repr, .. }) => return repr.len() as u64,
+        Some(Known::Array(array)) => return array.shown(),
+        Some(Known::Decimal(text) | Known::ZoneInfo(text) | Known::TimeZone(_, Some(text))) => {
+            return u64::from(text.len);
+        }
+        Some(Known::Fraction(numerator, denominator)) => return (numerator.bits() + denominator.bits()) / 8,
         Some(_) => {}
     }
+    0
 }
 
 /// Marks for the containers and objects that are being written now.

@@ -23,8 +23,9 @@ use std::io::{self, Write};
 
 use super::json::{self, Escape};
 use super::known::{self, Date, Form, Given, Known, Name, Time, TimeDelta};
-use super::print::{Expansion, Path, PrintError};
-use super::{Identity, Node, Step, Value, scalar};
+use super::print::{self, Expansion, Path, PrintError};
+use super::scalar::{self, PAGE};
+use super::{Identity, Node, Step, Value};
 use crate::limits::Limits;
 
 /// Writes `value` on one line.
@@ -100,7 +101,7 @@ pub enum Words {
 /// What becomes of a part that is met again.
 enum Sharing {
     /// It is written again, but not inside itself.
-    Repeat { left: u64 },
+    Repeat { nodes: u64, bytes: u64 },
     /// It is mentioned by its label, but when it is small.
     Label { labels: HashMap<Identity, usize> },
 }
@@ -114,10 +115,10 @@ pub struct Manner<'e> {
 }
 
 impl<'e> Manner<'e> {
-    /// As `repr`: at most as many nodes as the limit `printed` says.
+    /// As `repr`: at most as much as the limits `printed` and `output` say.
     #[must_use]
     pub fn repr(expansion: &'e Expansion, limits: &Limits) -> Manner<'e> {
-        let sharing = Sharing::Repeat { left: limits.printed };
+        let sharing = Sharing::Repeat { nodes: limits.printed, bytes: limits.output };
         Manner { words: Words::Python, expansion, sharing, limits: *limits }
     }
 
@@ -128,9 +129,6 @@ impl<'e> Manner<'e> {
         Manner { words, expansion, sharing: Sharing::Label { labels: HashMap::new() }, limits: *limits }
     }
 }
-
-/// A shared part of at most this many nodes is written again rather than mentioned.
-const SMALL: u64 = 32;
 
 /// Writes `value` on `paper`.
 ///
@@ -147,11 +145,15 @@ fn walk_node(value: &Value, node: Node, manner: &mut Manner<'_>, paper: &mut dyn
     while let Some(task) = tasks.pop() {
         match task {
             Task::Node(node, tint) => {
-                if let Sharing::Repeat { left } = &mut manner.sharing {
-                    *left = left.checked_sub(1).ok_or_else(|| manner.limits.exceeded("printed"))?;
+                if let Sharing::Repeat { nodes, bytes } = &mut manner.sharing {
+                    *nodes = nodes.checked_sub(1).ok_or_else(|| manner.limits.exceeded("printed"))?;
+                    let leaf = print::leaf_bytes(value, node);
+                    *bytes = bytes.checked_sub(leaf).ok_or_else(|| manner.limits.exceeded("output"))?;
                 }
                 scratch.clear();
-                if let Some(own) = word(value, node, manner.words, &mut scratch) {
+                if is_long(node) {
+                    long_word(value, node, manner.words, if tint == Tint::Plain { Tint::Text } else { tint }, paper)?;
+                } else if let Some(own) = word(value, node, manner.words, &mut scratch) {
                     paper.word(if tint == Tint::Plain { own } else { tint }, &scratch);
                 } else if !met(value, node, manner, &mut path, paper, &mut tasks) {
                     tasks.push(Task::Leave(node));
@@ -266,6 +268,38 @@ fn word(value: &Value, node: Node, words: Words, out: &mut Vec<u8>) -> Option<Ti
         Node::Str(_) | Node::Bytes(_) | Node::ByteArray(_) => Tint::Text,
         _ => Tint::Name,
     })
+}
+
+/// Whether a node is text or bytes of more than a page.
+fn is_long(node: Node) -> bool {
+    matches!(node, Node::Str(span) | Node::Bytes(span) | Node::ByteArray(span) if span.len as usize > PAGE)
+}
+
+/// Writes such a one page by page.
+fn long_word(value: &Value, node: Node, words: Words, tint: Tint, paper: &mut dyn Paper) -> io::Result<()> {
+    let (Node::Str(span) | Node::Bytes(span) | Node::ByteArray(span)) = node else { return Ok(()) };
+    let text = value.text(span);
+    let quote = scalar::quote(text);
+    let (open, close, marks) = match (node, words) {
+        (Node::Str(_), Words::Json(_)) => ("", "", &[b'"'][..]),
+        (Node::Str(_), Words::Python) => ("", "", &[quote][..]),
+        (Node::Bytes(_), _) => ("b", "", &[quote][..]),
+        _ => ("bytearray(b", ")", &[quote, b'\''][..]),
+    };
+    paper.word(tint, &[open.as_bytes(), &marks[..1]].concat());
+    let mut escaped = Vec::new();
+    for page in scalar::pages(text) {
+        escaped.clear();
+        match (node, words) {
+            (Node::Str(_), Words::Json(escape)) => json::write_str_part(page, escape, &mut escaped),
+            (Node::Str(_), Words::Python) => scalar::write_str_part(page, quote, &mut escaped),
+            _ => scalar::write_bytes_part(page, marks, &mut escaped),
+        }
+        paper.word(tint, &escaped);
+        paper.flush(false)?;
+    }
+    paper.word(tint, &[&marks[..1], close.as_bytes()].concat());
+    Ok(())
 }
 
 /// A class or function. `Ellipsis` and `NotImplemented` are values that are pickled by name.
@@ -398,8 +432,7 @@ fn met<'v>(
         paper.word(Tint::Label, b"<cycle>");
         return true;
     }
-    let is_shared = expansion.references(node) > 1 && expansion.size(node) > SMALL;
-    if is_shared || expansion.closes_cycle(node) {
+    if expansion.is_labelled(node) || expansion.closes_cycle(node) {
         let label = labels.len() + 1;
         labels.insert(identity, label);
         paper.word(Tint::Label, format!("#{label} ").as_bytes());
@@ -682,9 +715,6 @@ struct Line<'o> {
     buffer: Vec<u8>,
     out: &'o mut dyn Write,
 }
-
-/// Buffered bytes that are handed on at once.
-const PAGE: usize = 1 << 16;
 
 impl Paper for Line<'_> {
     fn open(&mut self, bracket: &'static str) {

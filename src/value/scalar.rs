@@ -13,6 +13,9 @@ use super::{Node, Value};
 /// (`sys.get_int_max_str_digits`).
 pub const DIGITS_MAX: usize = 4300;
 
+/// Bytes that are escaped, buffered and handed on at once.
+pub const PAGE: usize = 1 << 16;
+
 /// An integer in decimal; `None` when it has more than [`DIGITS_MAX`] digits.
 #[must_use]
 pub fn decimal(number: &BigInt) -> Option<String> {
@@ -171,8 +174,36 @@ pub fn write_complex(real: f64, imaginary: f64, out: &mut Vec<u8>) {
 pub fn write_str(text: &[u8], out: &mut Vec<u8>) {
     let quote = quote(text);
     out.push(quote);
-    write_escaped(text, Some(quote), out);
+    write_str_part(text, quote, out);
     out.push(quote);
+}
+
+/// A part of a text that begins and ends with whole characters, between its quotes.
+pub fn write_str_part(part: &[u8], quote: u8, out: &mut Vec<u8>) {
+    write_escaped(part, Some(quote), out);
+}
+
+/// Which quotes a text or bytes have: double ones only where they save escapes.
+#[must_use]
+pub fn quote(text: &[u8]) -> u8 {
+    if text.contains(&b'\'') && !text.contains(&b'"') { b'"' } else { b'\'' }
+}
+
+/// Pages of text that are each escaped by themselves, so that no long one needs a buffer of its
+/// length: they begin and end with whole characters.
+pub fn pages(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let mut end = PAGE.min(rest.len());
+        // A character has at most three bytes after its first; bytes that are no text have any.
+        let first = end.saturating_sub(3);
+        while end > first && rest.get(end).is_some_and(|byte| byte & 0xc0 == 0x80) {
+            end -= 1;
+        }
+        let (page, after) = rest.split_at(end);
+        rest = after;
+        (!page.is_empty()).then_some(page)
+    })
 }
 
 /// The name of a module, class or argument: what is not printable is escaped as in a string.
@@ -183,18 +214,22 @@ pub fn write_name(text: &[u8], out: &mut Vec<u8>) {
 /// Bytes with `b` and their quotes.
 pub fn write_bytes(bytes: &[u8], out: &mut Vec<u8>) {
     let quote = quote(bytes);
-    write_quoted(bytes, quote, &[quote], out);
+    out.extend_from_slice(&[b'b', quote]);
+    write_bytes_part(bytes, &[quote], out);
+    out.push(quote);
 }
 
 /// The bytes in the repr of a bytearray: a single quote is escaped in it whatever quotes are around
 /// (`bytearray_repr` in CPython 3.11, `Objects/bytearrayobject.c`).
 pub fn write_byte_array(bytes: &[u8], out: &mut Vec<u8>) {
     let quote = quote(bytes);
-    write_quoted(bytes, quote, &[quote, b'\''], out);
+    out.extend_from_slice(&[b'b', quote]);
+    write_bytes_part(bytes, &[quote, b'\''], out);
+    out.push(quote);
 }
 
-fn write_quoted(bytes: &[u8], quote: u8, escaped: &[u8], out: &mut Vec<u8>) {
-    out.extend_from_slice(&[b'b', quote]);
+/// A part of bytes between their quotes, with a backslash before these quotes.
+pub fn write_bytes_part(bytes: &[u8], escaped: &[u8], out: &mut Vec<u8>) {
     for byte in bytes {
         match byte {
             b'\\' => out.extend_from_slice(b"\\\\"),
@@ -206,7 +241,6 @@ fn write_quoted(bytes: &[u8], quote: u8, escaped: &[u8], out: &mut Vec<u8>) {
             _ => push_hex(b'x', u32::from(*byte), 2, out),
         }
     }
-    out.push(quote);
 }
 
 /// A backslash, `letter`, and `digits` hexadecimal digits of `number`.
@@ -225,11 +259,6 @@ pub fn integer(value: &Value, node: Node) -> Option<BigInt> {
         Node::Big(span) => Some(value.big(span)),
         _ => None,
     }
-}
-
-/// Double quotes only where they save escapes.
-fn quote(text: &[u8]) -> u8 {
-    if text.contains(&b'\'') && !text.contains(&b'"') { b'"' } else { b'\'' }
 }
 
 /// `quote` is what must be escaped along with backslashes; a name has neither.

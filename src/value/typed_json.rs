@@ -1,12 +1,13 @@
 //! Typed JSON: any value as JSON, and back, with nothing lost.
 //!
-//! What JSON holds exactly is itself: null, booleans, integers of any size, finite floats, strings,
+//! What JSON holds exactly is itself: null, booleans, integers, finite floats, strings,
 //! arrays (lists) and objects (dicts with string keys). All else is an object with one `$` name:
 //!
 //! - `{"$bytes": "base64"}`, `$bytearray`
 //! - `{"$tuple": […]}`, `$set`, `$frozenset`; `$list` only as the `args` of an object
 //! - `{"$dict": [[k, v], …]}`: a dict with a key that is no string, begins with `$`, comes twice, or
 //!   has lone surrogates
+//! - `{"$int": "0x…"}`: an integer of more than 4300 digits, which Python does not read in decimal
 //! - `{"$float": "nan"}`, or `inf`, `-inf`; `nan:7ff8000000000001` for a NaN of other bits than Python's
 //! - `{"$str": "a\\udc80"}`: text with lone surrogates, each `\u` and four hexadecimal digits; a
 //!   backslash is two

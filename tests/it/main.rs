@@ -27,3 +27,4 @@ mod servers;
 mod source;
 mod terminal;
 mod tidy;
+mod values;

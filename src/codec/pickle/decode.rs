@@ -12,7 +12,8 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use super::lines::{decimal, raw_unicode_unescape, string_unescape};
+use super::integer::{self, Int};
+use super::lines::{raw_unicode_unescape, string_unescape};
 use super::opcode::{self as op};
 use super::{HIGHEST_PROTOCOL, names};
 use crate::codec::Error;
@@ -632,35 +633,26 @@ impl Machine<'_> {
         if line.len() as u64 > self.limits.integer {
             return Err(self.over_limit("integer"));
         }
-        let text = std::str::from_utf8(line).map_or("", str::trim);
-        let node = match opcode {
-            op::FLOAT => text
-                .parse::<f64>()
-                .ok()
-                .filter(|float| float.is_finite() || !text.contains(|c: char| c.is_ascii_digit()))
-                .map(Node::Float),
-            op::INT if matches!(line, b"00" | b"01") => Some(Node::Bool(line == b"01")),
-            op::LONG => self.integer_text(text.strip_suffix('L').unwrap_or(text))?,
-            _ => self.integer_text(text)?,
+        let number = match opcode {
+            op::INT => match integer::int(line) {
+                Ok(Int::Bool(truth)) => return self.push(Node::Bool(truth)),
+                Ok(Int::Integer(number)) => Ok(number),
+                Err(fault) => Err(fault),
+            },
+            op::LONG => integer::long(line),
+            _ => {
+                let text = std::str::from_utf8(line).map_or("", str::trim);
+                let float = text.parse::<f64>().ok();
+                let float = float.filter(|float| float.is_finite() || !text.contains(|c: char| c.is_ascii_digit()));
+                return self.push(Node::Float(float.ok_or_else(|| self.wrong("is not a number"))?));
+            }
         };
-        let node = node.ok_or_else(|| self.wrong("is not a number"))?;
+        let number = number.map_err(|fault| self.wrong(fault))?;
+        let node = match i64::try_from(&number) {
+            Ok(small) => Node::Int(small),
+            Err(_) => Node::Big(self.push_text(&number.to_signed_bytes_le())?),
+        };
         self.push(node)
-    }
-
-    fn integer_text(&mut self, text: &str) -> Res<Option<Node>> {
-        if let Ok(small) = text.parse::<i64>() {
-            return Ok(Some(Node::Int(small)));
-        }
-        let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
-        if digits.is_empty() || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
-            return Ok(None);
-        }
-        let number = decimal(digits);
-        let number = if text.starts_with('-') { -number } else { number };
-        match i64::try_from(&number) {
-            Ok(small) => Ok(Some(Node::Int(small))),
-            Err(_) => self.push_text(&number.to_signed_bytes_le()).map(|span| Some(Node::Big(span))),
-        }
     }
 }
 

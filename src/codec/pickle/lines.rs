@@ -1,9 +1,7 @@
-//! What protocol 0 writes as lines of text: escaped strings and decimal numbers.
+//! What protocol 0 writes as lines of text: escaped strings. Numbers are in `integer.rs`.
 //!
 //! Pure functions on one line each; which opcode a line belongs to, and what is wrong when it means
 //! nothing, is for the machine to say.
-
-use num_bigint::BigInt;
 
 use crate::value::code_point::{code_point, push_code_point};
 use crate::value::scalar::push_hex;
@@ -101,37 +99,9 @@ pub(super) fn string_unescape(line: &[u8]) -> Option<Vec<u8>> {
     Some(out)
 }
 
-/// A decimal number of any length, by halves: the multiplication of large numbers is what num-bigint
-/// does well.
-pub(super) fn decimal(digits: &str) -> BigInt {
-    const AT_ONCE: usize = 512;
-    let mut parts: Vec<BigInt> = Vec::new();
-    let first = digits.len() % AT_ONCE;
-    let (head, rest) = digits.split_at(first);
-    let parse = |text: &[u8]| BigInt::parse_bytes(text, 10).unwrap_or_default();
-    parts.push(parse(head.as_bytes()));
-    parts.extend(rest.as_bytes().chunks(AT_ONCE).map(parse));
-    let mut scale = BigInt::from(10).pow(AT_ONCE as u32);
-    while parts.len() > 1 {
-        if parts.len() % 2 == 1 {
-            parts.insert(0, BigInt::ZERO);
-        }
-        parts = parts.chunks_exact(2).map(|pair| &pair[0] * &scale + &pair[1]).collect();
-        scale = &scale * &scale;
-    }
-    parts.pop().unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn long_decimal_numbers_are_read() {
-        for digits in ["1", "12345678901234567890", &"7".repeat(511), &"123".repeat(700), &"9".repeat(5000)] {
-            assert_eq!(decimal(digits).to_string(), digits);
-        }
-    }
 
     #[test]
     fn what_is_escaped_is_unescaped() {

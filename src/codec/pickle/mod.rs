@@ -9,6 +9,7 @@
 
 pub(super) mod decode;
 mod encode;
+mod integer;
 mod lines;
 mod names;
 mod opcode;

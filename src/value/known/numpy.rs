@@ -399,10 +399,20 @@ impl<'v> Array<'v> {
         Some(items)
     }
 
+    /// Whether it is written with all its items.
+    fn is_spelled_out(&self) -> bool {
+        self.mask.is_none() && (self.typecode.is_some() || self.len() <= ITEMS_MAX)
+    }
+
+    /// About how many bytes [`Array::write`] writes: an item is as long as its data, with a comma.
+    #[must_use]
+    pub fn shown(&self) -> u64 {
+        if self.is_spelled_out() { (self.data.len() + 2 * self.len()) as u64 } else { 0 }
+    }
+
     /// As numpy's `repr`, on one line, or as shape and dtype where it has many items.
     pub fn write(&self, out: &mut Vec<u8>) {
-        let small = self.typecode.is_some() || self.len() <= ITEMS_MAX;
-        match self.items().filter(|_| small && self.mask.is_none()) {
+        match self.is_spelled_out().then(|| self.items()).flatten() {
             Some(items) if self.typecode.is_some() => self.write_typecode(&items, out),
             Some(items) => self.write_items(&items, out),
             None => {

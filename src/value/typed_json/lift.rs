@@ -8,6 +8,7 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use num_bigint::{BigInt, BigUint, Sign};
 
 use crate::limits::Limits;
 use crate::url::nearest;
@@ -138,6 +139,7 @@ const FORMS: &[(&str, &[&str])] = &[
     ("$frozenset", &[]),
     ("$list", &[]),
     ("$dict", &[]),
+    ("$int", &[]),
     ("$float", &[]),
     ("$str", &[]),
     ("$complex", &[]),
@@ -419,7 +421,15 @@ impl<'v> Lifting<'v> {
                 Node::Str(span) => self.global(name, span)?,
                 _ => self.global_pair(node)?,
             },
-            "$extension" => Node::Extension(number(node, "a number")?),
+            "$int" => {
+                let number =
+                    hexadecimal(self.text(name, node)?).ok_or("`$int` takes hexadecimal text such as \"-0x1f\"")?;
+                self.out.integer(&number)
+            }
+            "$extension" => match number(node, "a number from 1 to 2147483647")? {
+                code @ 1..=0x7fff_ffff => Node::Extension(code),
+                _ => return Err("`$extension` takes a number from 1 to 2147483647".to_owned()),
+            },
             "$buffer" => Node::Buffer(number(node, "a number")?),
             "$readonly_buffer" => Node::ReadOnlyBuffer(number(node, "a number")?),
             "$timestamp" => match self.integers(name, node, 2)? {
@@ -697,6 +707,13 @@ impl Fault {
         }
         LiftError { path: String::from_utf8_lossy(&path).into_owned(), message: self.message }
     }
+}
+
+/// `0x1f`, `-0x1f`.
+fn hexadecimal(text: &str) -> Option<BigInt> {
+    let (sign, digits) = text.strip_prefix('-').map_or((Sign::Plus, text), |digits| (Sign::Minus, digits));
+    let digits = digits.strip_prefix("0x").filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()))?;
+    Some(BigInt::from_biguint(sign, BigUint::parse_bytes(digits.as_bytes(), 16)?))
 }
 
 /// The inverse of `escape` on the way out.

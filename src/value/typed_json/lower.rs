@@ -9,21 +9,26 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 
 use crate::limits::{Exceeded, Limits};
 use crate::value::code_point::{code_point, is_surrogate};
+use crate::value::draft::Draft;
 use crate::value::identity::ByPart;
 use crate::value::known::{self, Known, TimeDelta};
-use crate::value::{Global, How, Id, Identity, Node, Object, Step, Value, iso, python, scalar};
+use crate::value::{Global, How, Id, Identity, Node, Object, Span, Step, Value, iso, print, python, scalar};
 
 /// The value as one of JSON nodes only.
 ///
 /// # Errors
-/// [`Exceeded`] with the limit `nodes`, for what grows too much by being spelled out.
+/// [`Exceeded`] with the limit `nodes` or `output`, for what grows too much by being spelled out.
 pub fn lower(value: &Value, limits: &Limits) -> Result<Value, Exceeded> {
     let mut lowering = Lowering {
         source: value,
+        limits,
         shared: shared(value),
         labels: HashMap::new(),
         out: Value::over(value.text.clone()),
         names: HashMap::new(),
+        made: HashMap::new(),
+        globals: HashMap::new(),
+        read: 0,
         tasks: vec![Lower::Node(value.root)],
         done: Vec::new(),
     };
@@ -46,6 +51,7 @@ pub fn lower(value: &Value, limits: &Limits) -> Result<Value, Exceeded> {
         if lowering.out.size() as u64 > most {
             return Err(limits.exceeded("nodes"));
         }
+        limits.check("output", lowering.read)?;
     }
     let root = lowering.done.pop().expect("one value was lowered");
     lowering.out.root = root;
@@ -73,6 +79,9 @@ fn shared(value: &Value) -> HashSet<Identity> {
     shared
 }
 
+/// Bytes kept free behind a long text for the names of forms, which would double the room for it.
+const NAMES_ROOM: usize = 4096;
+
 /// What is still to be lowered or put together, the next last.
 enum Lower {
     Node(Node),
@@ -88,13 +97,27 @@ enum Lower {
     Record(Vec<&'static str>),
 }
 
+/// A leaf whose form has other text than itself.
+#[derive(PartialEq, Eq, Hash)]
+enum Leaf {
+    Base64(Span),
+    Escaped(Span),
+    Hex(Span),
+}
+
 struct Lowering<'v> {
     source: &'v Value,
+    limits: &'v Limits,
     shared: HashSet<Identity>,
     labels: HashMap<Identity, i64>,
     out: Value,
     /// Where the names of forms stand in the text.
     names: HashMap<&'static str, Node>,
+    /// What was made of a leaf: one that is shared is not spelled out for each mention.
+    made: HashMap<Leaf, Node>,
+    globals: HashMap<Id, Node>,
+    /// Bytes of text met so far, shared ones each time: they are looked through, then written.
+    read: u64,
     tasks: Vec<Lower>,
     done: Vec<Node>,
 }
@@ -115,8 +138,13 @@ impl Lowering<'_> {
 
     fn inner(&mut self, node: Node) {
         let source = self.source;
+        self.read = self.read.saturating_add(print::leaf_bytes(source, node));
         match node {
-            Node::None | Node::Bool(_) | Node::Int(_) | Node::Big(_) => self.done.push(node),
+            Node::None | Node::Bool(_) | Node::Int(_) => self.done.push(node),
+            Node::Big(span) => match scalar::decimal(&source.big(span)) {
+                Some(_) => self.done.push(node),
+                None => self.made_form("$int", Leaf::Hex(span)),
+            },
             Node::Float(float) if float.is_finite() => self.done.push(node),
             Node::Float(float) => {
                 let mut word = Vec::new();
@@ -127,14 +155,14 @@ impl Lowering<'_> {
                 self.text_form("$float", &word);
             }
             Node::Str(span) if std::str::from_utf8(source.text(span)).is_ok() => self.done.push(node),
-            Node::Str(span) => self.text_form("$str", &escape(source.text(span))),
-            Node::Bytes(span) => self.text_form("$bytes", BASE64.encode(source.text(span)).as_bytes()),
-            Node::ByteArray(span) => self.text_form("$bytearray", BASE64.encode(source.text(span)).as_bytes()),
+            Node::Str(span) => self.made_form("$str", Leaf::Escaped(span)),
+            Node::Bytes(span) => self.made_form("$bytes", Leaf::Base64(span)),
+            Node::ByteArray(span) => self.made_form("$bytearray", Leaf::Base64(span)),
             Node::List(id) => self.list(source.members(id), None),
             Node::Tuple(id) => self.list(source.members(id), Some("$tuple")),
             Node::Set(id) => self.list(source.members(id), Some("$set")),
             Node::FrozenSet(id) => self.list(source.members(id), Some("$frozenset")),
-            Node::Dict(id) if is_plain(source, id) => {
+            Node::Dict(id) if self.is_plain(id) => {
                 self.tasks.push(Lower::Dict(id));
                 self.tasks.extend(source.members(id).chunks_exact(2).rev().map(|pair| Lower::Node(pair[1])));
             }
@@ -145,7 +173,10 @@ impl Lowering<'_> {
                 self.plan(plan);
             }
             Node::Global(id) => match self.global_text(id) {
-                Some(text) => self.text_form("$global", text.as_bytes()),
+                Some(text) => {
+                    self.done.push(text);
+                    self.record(&["$global"]);
+                }
                 None => {
                     let Global { module, name } = source.globals[id.0 as usize];
                     self.list(&[Node::Str(module), Node::Str(name)], Some("$global"));
@@ -160,7 +191,7 @@ impl Lowering<'_> {
             Node::Buffer(n) => self.plan([Lower::Done(Node::Int(n.into())), record(["$buffer"])]),
             Node::ReadOnlyBuffer(n) => self.plan([Lower::Done(Node::Int(n.into())), record(["$readonly_buffer"])]),
             Node::Ext(code, span) => {
-                let text = self.text(BASE64.encode(source.text(span)).as_bytes());
+                let text = self.made(Leaf::Base64(span));
                 self.plan([Lower::Done(Node::Int(code.into())), Lower::Done(text), Lower::List(2), record(["$ext"])]);
             }
             Node::Timestamp(seconds, nanoseconds) => {
@@ -178,13 +209,13 @@ impl Lowering<'_> {
         let mut names = vec!["$object"];
         let mut plan = vec![match *callable {
             Node::Global(global) => match self.global_text(global) {
-                Some(text) => Lower::Done(self.text(text.as_bytes())),
+                Some(text) => Lower::Done(text),
                 None => Lower::Node(*callable),
             },
             other => Lower::Node(other),
         }];
         if let Node::Str(span) = *callable {
-            let text = self.text(&escape(source.text(span)));
+            let text = self.made(Leaf::Escaped(span));
             plan = vec![Lower::Done(text), record(["$str"])];
         }
         if *how == How::New {
@@ -356,15 +387,33 @@ impl Lowering<'_> {
         !self.is_shared(*args) && !self.is_shared(state) && self.source.members(dict).len() == 2
     }
 
+    /// Whether a JSON object holds the dict as it is. Its keys are not looked through past the limit.
+    fn is_plain(&mut self, id: Id) -> bool {
+        let members = self.source.members(id);
+        let keys = members.iter().step_by(2).map(|key| print::leaf_bytes(self.source, *key));
+        let keys = keys.fold(0, u64::saturating_add);
+        self.read = self.read.saturating_add(keys);
+        self.read <= self.limits.output && is_plain(self.source, members)
+    }
+
     fn is_shared(&self, node: Node) -> bool {
         Identity::of(node).is_some_and(|identity| self.shared.contains(&identity))
     }
 
-    fn global_text(&self, id: Id) -> Option<String> {
+    fn global_text(&mut self, id: Id) -> Option<Node> {
+        if let Some(made) = self.globals.get(&id) {
+            return Some(*made);
+        }
         let (module, name) = self.source.global(id);
         let (module, name) = (std::str::from_utf8(module).ok()?, std::str::from_utf8(name).ok()?);
         let usual = !module.is_empty() && !name.is_empty() && !module.contains(':') && !name.contains(':');
-        usual.then(|| format!("{module}{}{name}", if name.contains('.') { ':' } else { '.' }))
+        if !usual {
+            return None;
+        }
+        let text = format!("{module}{}{name}", if name.contains('.') { ':' } else { '.' });
+        let made = self.text(text.as_bytes());
+        self.globals.insert(id, made);
+        Some(made)
     }
 
     /// Puts tasks in line, the first first.
@@ -380,6 +429,38 @@ impl Lowering<'_> {
 
     fn text(&mut self, text: &[u8]) -> Node {
         Node::Str(self.out.push_text(text))
+    }
+
+    /// The text that the form of a leaf has.
+    fn made(&mut self, leaf: Leaf) -> Node {
+        if let Some(made) = self.made.get(&leaf) {
+            return *made;
+        }
+        let source = self.source;
+        let made = match leaf {
+            Leaf::Base64(span) => Node::Str(self.base64(source.text(span))),
+            Leaf::Escaped(span) => self.text(&escape(source.text(span))),
+            Leaf::Hex(span) => self.text(scalar::big(&source.big(span)).as_bytes()),
+        };
+        self.made.insert(leaf, made);
+        made
+    }
+
+    /// Base64 text, made where it is to stand: it may be most of the memory there is.
+    fn base64(&mut self, bytes: &[u8]) -> Span {
+        let start = self.out.text.len();
+        let len = base64::encoded_len(bytes.len(), true).expect("bytes are limited far below the address space");
+        let span = Draft::span(start, start + len);
+        self.out.text.reserve_exact(len + NAMES_ROOM);
+        self.out.text.resize(start + len, 0);
+        BASE64.encode_slice(bytes, &mut self.out.text[start..]).expect("the room is as long as the text");
+        span
+    }
+
+    fn made_form(&mut self, name: &'static str, leaf: Leaf) {
+        let text = self.made(leaf);
+        self.done.push(text);
+        self.record(&[name]);
     }
 
     fn text_form(&mut self, name: &'static str, text: &[u8]) {
@@ -427,8 +508,7 @@ fn pairs(nodes: &[Node], plan: &mut Vec<Lower>) {
 }
 
 /// Whether a JSON object holds the dict as it is.
-fn is_plain(value: &Value, id: Id) -> bool {
-    let members = value.members(id);
+fn is_plain(value: &Value, members: &[Node]) -> bool {
     let mut seen = HashSet::with_capacity(members.len() / 2);
     members.iter().step_by(2).all(|key| match key {
         Node::Str(span) => {

@@ -1,0 +1,137 @@
+//! Values that are short to say and long to show, or that two readings could tell apart.
+
+use std::time::Duration;
+
+use cachectl::codec::Codec;
+use cachectl::limits::Limits;
+use cachectl::value::python;
+
+use crate::env::{Env, Ran};
+use crate::python::feed;
+
+/// A machine that is busy with other tests is slower than one second says; this would be a hang.
+const SLOW: Duration = Duration::from_secs(20);
+
+/// A leaf in the memo, and a list of it so many times.
+fn shared(leaf: &[u8], times: usize) -> Vec<u8> {
+    [b"\x80\x04", leaf, b"\x940](", &b"h\x00".repeat(times), b"e."].concat()
+}
+
+fn long(opcode: u8, byte: u8, len: u32) -> Vec<u8> {
+    [&[opcode], &len.to_le_bytes()[..], &vec![byte; len as usize]].concat()
+}
+
+fn decode(output: &str, pickle: &[u8]) -> Ran {
+    let env = Env::new().within_mib(256).within(SLOW);
+    env.feed(["decode", "-s", "pickle://", "-o", output], pickle)
+}
+
+fn repr(pickle: &[u8]) -> Result<(String, Vec<String>), String> {
+    let codec = Codec::parse("pickle://").unwrap();
+    let decoded = codec.decode(pickle.to_vec(), &Limits::DEFAULT).map_err(|error| error.to_string())?;
+    let mut out = Vec::new();
+    python::write(&decoded.value, &Limits::DEFAULT, &mut out).map_err(|error| error.to_string())?;
+    Ok((String::from_utf8(out).unwrap(), decoded.stages.into_iter().flat_map(|stage| stage.notes).collect()))
+}
+
+#[test]
+fn a_leaf_that_a_million_places_share_meets_a_limit() {
+    let global = [&b"c"[..], &vec![b'm'; 1 << 20], b"\nn\n"].concat();
+    for (name, leaf) in [
+        ("str", long(b'X', b'x', 1 << 20)),
+        ("bytes", long(b'B', 0xff, 1 << 20)),
+        ("long", long(0x8b, 1, 1 << 20)),
+        ("global", global),
+    ] {
+        for output in ["python", "text", "plain", "json", "jsonl"] {
+            let ran = decode(output, &shared(&leaf, 1 << 20));
+            assert_eq!(ran.status, Some(3), "{name}, {output}: {ran}");
+            assert!(ran.stdout.is_empty() && ran.stderr().contains("--max output="), "{name}, {output}: {ran}");
+        }
+    }
+}
+
+#[test]
+fn a_small_part_that_a_million_places_share_meets_a_limit_in_every_view() {
+    let part = [long(b'X', b'x', 4000), b"\x85".to_vec()].concat();
+    for output in ["python", "text", "plain", "json"] {
+        let ran = decode(output, &shared(&part, 1 << 20));
+        let expected = if output == "json" { Some(0) } else { Some(3) };
+        assert_eq!(ran.status, expected, "{output}: {}", ran.stderr());
+    }
+}
+
+#[test]
+fn a_long_leaf_is_shown_in_pages() {
+    let (escape, bytes) = (b'\x1b', 16_u32 << 20);
+    for (opcode, output, len) in [
+        (b'X', "python", 4 * bytes + 3),
+        (b'X', "text", 4 * bytes + 3),
+        (b'X', "json", 6 * bytes + 3),
+        (b'X', "jsonl", 6 * bytes),
+        (b'B', "python", 4 * bytes + 4),
+        (b'B', "json", bytes.div_ceil(3) * 4),
+        (b'B', "plain", bytes * 6 + 3),
+    ] {
+        let env = Env::new().within_mib(96).within(Duration::from_secs(60));
+        let pickle = [b"\x80\x04".to_vec(), long(opcode, escape, bytes), b".".to_vec()].concat();
+        env.file("value", pickle);
+        let ran = env.run(["decode", "-s", "pickle://", "-o", output, "value"]);
+        assert_eq!(ran.status, Some(0), "{output}: {}", ran.stderr());
+        let printed = ran.stdout.len();
+        assert!((len as usize..len as usize + 100).contains(&printed), "{output}: {printed}");
+    }
+}
+
+#[test]
+fn pages_break_no_character() {
+    let text = format!("'{}{}", "x".repeat((1 << 16) - 3), "é😀\u{9b}".repeat(40_000));
+    let pickle = [&b"\x80\x04X"[..], &(text.len() as u32).to_le_bytes(), text.as_bytes(), b"."].concat();
+    let expected = format!("\"{}\"\n", text.replace('\u{9b}', "\\x9b"));
+    assert!(decode("python", &pickle).ok() == expected && decode("text", &pickle).ok() == expected);
+    let json = decode("json", &pickle).ok();
+    assert!(json == format!("\"{}\"\n", text.replace('\u{9b}', "\\u009b")));
+}
+
+/// What CPython makes of each pickle: its `repr`, or nothing where it refuses.
+fn cpython(pickles: &[Vec<u8>]) -> Vec<String> {
+    let program = "import pickle, sys\n\
+        for line in sys.stdin:\n    \
+            try: print(repr(pickle.loads(bytes.fromhex(line))))\n    \
+            except ValueError: print()\n    \
+            except pickle.UnpicklingError: print()";
+    let hex = |pickle: &Vec<u8>| pickle.iter().map(|byte| format!("{byte:02x}")).collect::<String>() + "\n";
+    let printed = feed(program, pickles.iter().map(hex).collect::<String>().as_bytes());
+    printed.lines().map(str::to_owned).collect()
+}
+
+fn check_against_cpython(pickles: &[Vec<u8>]) {
+    let expected = cpython(pickles);
+    assert_eq!(expected.len(), pickles.len());
+    for (pickle, expected) in pickles.iter().zip(&expected) {
+        let ours = repr(pickle).map(|(repr, _)| repr).unwrap_or_default();
+        assert_eq!(&ours, expected, "{}", pickle[..pickle.len().min(80)].escape_ascii());
+    }
+}
+
+#[test]
+fn integers_in_text_are_read_as_cpython_reads_them() {
+    let digits = |digit: &str, count: usize| digit.repeat(count).into_bytes();
+    let mut texts: Vec<Vec<u8>> = Vec::new();
+    let words = "0 1 00 01 +1 -0 -1 010 08 0x10 0X1F 0x 0o17 0b11 0b12 1_000 1__0 _1 1_ 0_0 0x_1 0x_ 000 001 - + \
+        5L 00L 12LL 010L 0x10L L 12L 1_0L 1e5 1.0 9223372036854775807 9223372036854775808 -9223372036854775808 \
+        -9223372036854775809 09223372036854775808 0777777777777777777777777 0xffffffffffffffffff -0x10";
+    for text in words.split_whitespace() {
+        texts.push(text.into());
+    }
+    for text in ["", " 1", "1 ", "12 ", " 12 L", "12L ", "- 5", "\x0b1", "12\x0b", "1\r", "0\0", "12\0ab", "1_0\0ab"] {
+        texts.push(text.into());
+    }
+    texts.extend([digits("1", 4300), digits("1", 4301), digits("0", 4300), digits("0", 4301)]);
+    texts.extend([[&b"1"[..], &digits("_1", 4299)].concat()]);
+    let pickle = |opcode: u8, text: &Vec<u8>| [&[opcode], text.as_slice(), b"\n."].concat();
+    let pickles: Vec<_> = texts.iter().flat_map(|text| [pickle(b'I', text), pickle(b'L', text)]).collect();
+    check_against_cpython(&pickles);
+    let error = repr(&pickle(b'L', &digits("7", 1 << 20))).unwrap_err();
+    assert!(error.contains("LONG has more than 4300 digits"), "{error}");
+}
