@@ -3,10 +3,11 @@
 //! The one tells lists from tuples and looks at sharing and cycles; to the other 1 and True are the
 //! same. It knows no notation and no format.
 
+use std::borrow::Cow;
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
-use super::{Id, Identity, Members, Node, Step, Value, to_u32};
+use super::{Id, Identity, Members, Node, Step, Value, scalar, to_u32};
 
 impl Value {
     /// Whether two values are equal, of the same types, and shared and cyclic in the same places.
@@ -81,7 +82,7 @@ impl Value {
         let mut places: HashMap<Key<'_>, usize> = HashMap::with_capacity(members.len() / 2);
         let mut kept: Vec<Node> = Vec::new();
         for (index, pair) in members.chunks_exact(2).enumerate() {
-            match places.entry(self.key(pair[0])) {
+            match places.entry(self.key(pair[0], index)) {
                 Entry::Occupied(place) => {
                     if kept.is_empty() {
                         kept.extend_from_slice(&members[..2 * index]);
@@ -106,15 +107,36 @@ impl Value {
         dropped
     }
 
-    /// A key under Python's equality, for the kinds that bytes can repeat by accident.
-    fn key(&self, node: Node) -> Key<'_> {
+    /// Keeps the first of the members of a set that are equal, as Python does. Returns how many were
+    /// dropped.
+    pub fn dedupe_set(&mut self, id: Id) -> usize {
+        let members = self.members(id);
+        let mut seen = HashSet::with_capacity(members.len());
+        let is_new = |(index, node): &(usize, Node)| seen.insert(self.key(*node, *index));
+        let kept: Vec<Node> = members.iter().copied().enumerate().filter(is_new).map(|(_, node)| node).collect();
+        let dropped = members.len() - kept.len();
+        let Members { start, .. } = self.containers[id.index()];
+        self.members[start as usize..start as usize + kept.len()].copy_from_slice(&kept);
+        self.containers[id.index()].len = to_u32(kept.len());
+        dropped
+    }
+
+    /// A key under Python's equality, for the kinds that bytes can repeat by accident. `index` sets
+    /// apart what equals nothing, not even itself.
+    fn key(&self, node: Node, index: usize) -> Key<'_> {
         match node {
             Node::Bool(truth) => Key::Int(i64::from(truth)),
             Node::Int(number) => Key::Int(number),
             #[expect(clippy::cast_possible_truncation, reason = "only a whole number in range takes this arm")]
-            Node::Float(float) if float.trunc() == float && float.abs() < 9.0e18 => Key::Int(float as i64),
+            Node::Float(float) if float.trunc() == float && (-TWO_63..TWO_63).contains(&float) => {
+                Key::Int(float as i64)
+            }
+            Node::Float(float) if float.is_finite() && float.trunc() == float => {
+                Key::Big(scalar::whole(float).to_signed_bytes_le().into())
+            }
+            Node::Float(float) if float.is_nan() => Key::NotANumber(index),
             Node::Float(float) => Key::Float(float.to_bits()),
-            Node::Big(span) => Key::Big(self.text(span)),
+            Node::Big(span) => Key::Big(self.text(span).into()),
             Node::Str(span) => Key::Str(self.text(span)),
             Node::Bytes(span) => Key::Bytes(self.text(span)),
             Node::None => Key::None,
@@ -126,13 +148,17 @@ impl Value {
     }
 }
 
+/// Floats from here on are beyond 64 bits.
+const TWO_63: f64 = 9_223_372_036_854_775_808.0;
+
 /// A key under Python's equality.
 #[derive(PartialEq, Eq, Hash)]
 enum Key<'a> {
     None,
     Int(i64),
-    Big(&'a [u8]),
+    Big(Cow<'a, [u8]>),
     Float(u64),
+    NotANumber(usize),
     Str(&'a [u8]),
     Bytes(&'a [u8]),
     Container(Id),

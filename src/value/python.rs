@@ -18,8 +18,11 @@
 //! coloured is for its [`Paper`] to say.
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::io::{self, Write};
+
+use num_bigint::BigInt;
 
 use super::json::{self, Escape};
 use super::known::{self, Date, Form, Given, Known, Name, Time, TimeDelta};
@@ -561,20 +564,42 @@ fn enter_known<'v>(known: Known<'v>, value: &'v Value, tasks: &mut Vec<Task<'v>>
     }
 }
 
-/// As `Counter.most_common`: the greatest first, equal ones in stored order. Counts that are not
-/// all plain numbers stay as they are stored, as they do in Python where they do not compare.
+/// As `Counter.most_common`: the greatest first, equal ones in stored order. Counts that are not all
+/// numbers, all text or all bytes stay as they are stored, as they do in Python where they do not
+/// compare; and so do those among which is a NaN, whose order says nothing.
 fn most_common<'v>(value: &Value, counts: Cow<'v, [Node]>) -> Cow<'v, [Node]> {
-    let comparable = counts.chunks_exact(2).all(|pair| matches!(pair[1], Node::Int(_) | Node::Bool(_) | Node::Big(_)));
-    if !comparable {
+    let rank = |pair: &[Node]| match pair[1] {
+        Node::Bool(truth) => Some(Rank::Whole(i64::from(truth).into(), 0.0)),
+        Node::Str(span) => Some(Rank::Text(value.text(span))),
+        Node::Bytes(span) => Some(Rank::Bytes(value.text(span))),
+        Node::Float(float) if float.is_nan() => None,
+        Node::Float(f64::INFINITY) => Some(Rank::Most),
+        Node::Float(f64::NEG_INFINITY) => Some(Rank::Least),
+        Node::Float(float) => Some(Rank::Whole(scalar::whole(float.floor()), float - float.floor())),
+        other => scalar::integer(value, other).map(|number| Rank::Whole(number, 0.0)),
+    };
+    let Some(ranks) = counts.chunks_exact(2).map(rank).collect::<Option<Vec<_>>>() else { return counts };
+    let alike = |kind: fn(&Rank<'_>) -> bool| ranks.iter().all(kind);
+    let is_comparable = alike(|rank| matches!(rank, Rank::Text(_)))
+        || alike(|rank| matches!(rank, Rank::Bytes(_)))
+        || alike(|rank| !matches!(rank, Rank::Text(_) | Rank::Bytes(_)));
+    if !is_comparable {
         return counts;
     }
-    let count = |node: Node| match node {
-        Node::Bool(truth) => i64::from(truth).into(),
-        other => scalar::integer(value, other).unwrap_or_default(),
-    };
-    let mut pairs: Vec<_> = counts.chunks_exact(2).map(|pair| (count(pair[1]), pair[0], pair[1])).collect();
-    pairs.sort_by(|a, b| b.0.cmp(&a.0));
-    pairs.into_iter().flat_map(|(_, key, count)| [key, count]).collect()
+    let mut pairs: Vec<_> = ranks.into_iter().zip(counts.chunks_exact(2)).collect();
+    pairs.sort_by(|(a, _), (b, _)| b.partial_cmp(a).unwrap_or(Ordering::Equal));
+    pairs.into_iter().flat_map(|(_, pair)| [pair[0], pair[1]]).collect()
+}
+
+/// What a count is sorted by: numbers exactly, whatever their types.
+#[derive(PartialEq, PartialOrd)]
+enum Rank<'v> {
+    Least,
+    /// The whole number below, and the fraction above it.
+    Whole(BigInt, f64),
+    Most,
+    Text(&'v [u8]),
+    Bytes(&'v [u8]),
 }
 
 /// `Class(given, field=…)`.

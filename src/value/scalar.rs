@@ -170,6 +170,16 @@ pub fn write_complex(real: f64, imaginary: f64, out: &mut Vec<u8>) {
     out.extend_from_slice(b"j)");
 }
 
+/// The integer that a finite float without a fraction is.
+#[must_use]
+pub fn whole(float: f64) -> BigInt {
+    let bits = float.to_bits();
+    let exponent = (bits >> 52) & 0x7ff;
+    let mantissa = BigInt::from(bits & ((1 << 52) - 1) | u64::from(exponent > 0) << 52);
+    let magnitude = if exponent >= 1075 { mantissa << (exponent - 1075) } else { mantissa >> (1075 - exponent) };
+    if float < 0.0 { -magnitude } else { magnitude }
+}
+
 /// Text with its quotes.
 pub fn write_str(text: &[u8], out: &mut Vec<u8>) {
     let quote = quote(text);

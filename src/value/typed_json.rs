@@ -110,9 +110,19 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn integers_that_python_does_not_print_are_hexadecimal() {
+        for sign in ["", "-"] {
+            let json = format!("[{{\"$int\": \"{sign}0x{}\"}}, 5]", "f".repeat(4000));
+            let lifted = lift(&parse(&json), &Limits::DEFAULT).unwrap();
+            assert_eq!(text(&lower(&lifted, &Limits::DEFAULT).unwrap()), json);
+        }
+        assert_eq!(python(r#"{"$int": "-0x1F"}"#), "-31");
+    }
+
+    #[test]
     fn what_a_person_mistypes_is_named_with_its_place() {
         let lines: Vec<&str> = include_str!("../../tests/data/print/typed_json_errors.txt").lines().collect();
-        assert_eq!(lines.len(), 44);
+        assert_eq!(lines.len(), 50);
         for pair in lines.chunks_exact(2) {
             let (json, expected) = (pair[0], pair[1]);
             let error = python(json);

@@ -135,3 +135,35 @@ fn integers_in_text_are_read_as_cpython_reads_them() {
     let error = repr(&pickle(b'L', &digits("7", 1 << 20))).unwrap_err();
     assert!(error.contains("LONG has more than 4300 digits"), "{error}");
 }
+
+#[test]
+fn counts_are_sorted_and_equals_dropped_as_cpython_does() {
+    let program = "import sys\n\
+        from collections import Counter\n\
+        import pickle\n\
+        counts = [{'a': 1.5, 'b': 2}, {'a': 'x', 'b': 'y'}, {'a': b'x', 'b': b'y'}, {'a': 'x', 'b': 1}, \n\
+            {'a': -0.5, 'b': -1},\n\
+            {'a': 1, 'b': 2**53 + 1, 'c': float(2**53)}, {'a': True, 'b': 1.0, 'c': 1}, \n\
+            {'a': float('inf'), 'b': 2**2000},\n\
+            {'a': -float('inf'), 'b': -2**70, 'c': -1e300}, {'a': float('nan')}, \n\
+            {'a': None, 'b': None}, {'a': 0.1, 'b': -0.1}]\n\
+        for count in counts: print(pickle.dumps(Counter(count)).hex())";
+    let mut pickles: Vec<Vec<u8>> = Vec::new();
+    for line in feed(program, b"").lines() {
+        pickles.push((0..line.len()).step_by(2).map(|at| u8::from_str_radix(&line[at..at + 2], 16).unwrap()).collect());
+    }
+    for pickle in [
+        "(Fnan\nI1\nFnan\nI2\nd.",
+        "(F1e30\nI1\nL1000000000000000019884624838656L\nI2\nd.",
+        "(F9223372036854775808\nI1\nL9223372036854775808L\nI2\nd.",
+        "\u{8f}(K\u{1}K\u{1}I01\nF1\n\u{90}.",
+        "(K\u{1}K\u{1}I01\nF1\n\u{91}.",
+        "cbuiltins\nfrozenset\n((lI1\naI1\natR.",
+    ] {
+        let bytes: Vec<u8> = pickle.chars().map(|c| c as u8).collect();
+        pickles.push(bytes);
+    }
+    check_against_cpython(&pickles);
+    let (_, notes) = repr(b"\x80\x04\x8f(K\x01K\x01\x90.").unwrap();
+    assert_eq!(notes, ["1 set member is repeated; its first is kept"]);
+}

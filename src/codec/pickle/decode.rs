@@ -48,14 +48,17 @@ pub(in crate::codec) fn decode(bytes: Vec<u8>, limits: &Limits, notes: &mut Vec<
     let mut machine = Machine::over(&bytes, limits);
     let root = machine.run().map_err(|error| *error)?;
     let protocol = if machine.protocol == 0 { u8::from(!machine.is_text) } else { machine.protocol };
-    let Machine { draft, mut dicts, odd, at, .. } = machine;
+    let Machine { draft, mut dicts, mut sets, odd, at, .. } = machine;
     dicts.sort_unstable();
     dicts.dedup();
     let trailing = bytes.len() - at;
     let mut value = draft.finish(root).over(bytes);
     value.check_depth(limits).map_err(|exceeded| Error::limit("pickle", None, exceeded))?;
+    sets.sort_unstable();
+    sets.dedup();
     let repeated = dedupe(&mut value, &dicts);
-    odd.tell(repeated, trailing, notes);
+    let members = sets.iter().map(|id| value.dedupe_set(*id)).sum();
+    odd.tell(repeated, members, trailing, notes);
     Ok(Pickled { value, trailing, protocol })
 }
 
@@ -75,7 +78,7 @@ struct Odd {
 }
 
 impl Odd {
-    fn tell(&self, repeated: usize, beyond: usize, notes: &mut Vec<String>) {
+    fn tell(&self, repeated: usize, members: usize, beyond: usize, notes: &mut Vec<String>) {
         let mut note = |count: u64, one: &str, many: &str| match count {
             0 => {}
             1 => notes.push(format!("1 {one}")),
@@ -91,6 +94,11 @@ impl Odd {
             repeated as u64,
             "dict key is repeated; its last value is kept",
             "dict keys are repeated; the last value of each is kept",
+        );
+        note(
+            members as u64,
+            "set member is repeated; its first is kept",
+            "set members are repeated; the first of each is kept",
         );
         note(beyond as u64, "byte after the pickle's end is ignored", "bytes after the pickle's end are ignored");
     }
@@ -137,6 +145,8 @@ struct Machine<'a> {
     globals: Globals,
     /// Dicts that were filled.
     dicts: Vec<Id>,
+    /// Sets and frozensets of more than one member.
+    sets: Vec<Id>,
     /// Where the last opcode that made an object ended.
     made: usize,
     odd: Odd,
@@ -181,6 +191,7 @@ impl<'a> Machine<'a> {
             buffers: 0,
             globals: Globals::default(),
             dicts: Vec::new(),
+            sets: Vec::new(),
             made: usize::MAX,
             odd: Odd::default(),
         }
@@ -685,7 +696,11 @@ impl Machine<'_> {
         match opcode {
             op::TUPLE => self.collect(from, Node::Tuple),
             op::LIST => self.collect(from, Node::List),
-            op::FROZENSET => self.collect(from, Node::FrozenSet),
+            op::FROZENSET => {
+                self.collect(from, Node::FrozenSet)?;
+                self.note_set();
+                Ok(())
+            }
             _ => {
                 self.check_pairs(from)?;
                 self.collect(from, Node::Dict)?;
@@ -739,7 +754,11 @@ impl Machine<'_> {
 
     fn add(&mut self, from: usize) -> Res<()> {
         match self.filled(from)? {
-            Node::Set(id) => self.draft.value.extend(id, &self.stack[from..]),
+            Node::Set(id) => {
+                self.draft.value.extend(id, &self.stack[from..]);
+                self.stack.truncate(from);
+                self.note_set();
+            }
             _ if from == self.stack.len() => {}
             Node::Object(id) => self.record(id, from, Step::Add),
             other => return Err(self.misfit(other)),
@@ -890,7 +909,9 @@ impl Machine<'_> {
             op::REDUCE => {
                 let (args, callable) = (self.pop()?, self.pop()?);
                 if let Some(node) = self.core_type(callable, args)? {
-                    return self.push(node);
+                    self.push(node)?;
+                    self.note_set();
+                    return Ok(());
                 }
                 match self.new_call(callable, args)? {
                     Some((class, args, kwargs)) => self.push_object(How::New, class, args, kwargs),
@@ -1011,6 +1032,16 @@ impl Machine<'_> {
     fn separate(&mut self, bytes: &[u8]) -> Res<Span> {
         self.push_text(b"\0")?;
         self.push_text(bytes)
+    }
+
+    /// Remembers the set on top, when there may be equals in it.
+    fn note_set(&mut self) {
+        if let Some(Node::Set(id) | Node::FrozenSet(id)) = self.stack.last()
+            && self.draft.value.members(*id).len() > 1
+            && self.sets.last() != Some(id)
+        {
+            self.sets.push(*id);
+        }
     }
 
     fn snapshot(&mut self, list: Option<Node>) -> Res<Id> {

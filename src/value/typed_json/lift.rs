@@ -422,8 +422,8 @@ impl<'v> Lifting<'v> {
                 _ => self.global_pair(node)?,
             },
             "$int" => {
-                let number =
-                    hexadecimal(self.text(name, node)?).ok_or("`$int` takes hexadecimal text such as \"-0x1f\"")?;
+                let expected = "`$int` takes hexadecimal text such as \"-0x1f\"";
+                let number = hexadecimal(self.text(name, node)?).ok_or(expected)?;
                 self.out.integer(&number)
             }
             "$extension" => match number(node, "a number from 1 to 2147483647")? {
