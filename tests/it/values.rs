@@ -52,6 +52,16 @@ fn a_leaf_that_a_million_places_share_meets_a_limit() {
 }
 
 #[test]
+fn a_long_key_that_a_million_places_share_meets_a_limit() {
+    let key = [b"\x80\x04".to_vec(), long(b'X', b'x', 1 << 20), b"\x940".to_vec()].concat();
+    let (members, items) = (b"h\x00".repeat(1 << 20), b"h\x00N".repeat(1 << 20));
+    for body in [[&b"\x8f("[..], &members, b"\x90."], [&b"}("[..], &items, b"u."]] {
+        let ran = decode("json", &[&key[..], &body.concat()].concat());
+        assert!(ran.status == Some(3) && ran.stderr().contains("--max decoded="), "{ran}");
+    }
+}
+
+#[test]
 fn a_small_part_that_a_million_places_share_meets_a_limit_in_every_view() {
     let part = [long(b'X', b'x', 4000), b"\x85".to_vec()].concat();
     for output in ["python", "text", "plain", "json"] {

@@ -18,7 +18,7 @@ use super::opcode::{self as op};
 use super::{HIGHEST_PROTOCOL, names};
 use crate::codec::Error;
 use crate::codec::cursor::is_ascii;
-use crate::limits::Limits;
+use crate::limits::{Exceeded, Limits};
 use crate::value::code_point::invalid_at;
 use crate::value::draft::Draft;
 use crate::value::{Global, How, Id, Node, Object, Span, Step, Value};
@@ -56,6 +56,7 @@ pub(in crate::codec) fn decode(bytes: Vec<u8>, limits: &Limits, notes: &mut Vec<
     value.check_depth(limits).map_err(|exceeded| Error::limit("pickle", None, exceeded))?;
     sets.sort_unstable();
     sets.dedup();
+    check_keys(&value, &dicts, &sets, limits).map_err(|exceeded| Error::limit("pickle", None, exceeded))?;
     let repeated = dedupe(&mut value, &dicts);
     let members = sets.iter().map(|id| value.dedupe_set(*id)).sum();
     odd.tell(repeated, members, trailing, notes);
@@ -1151,6 +1152,18 @@ impl Machine<'_> {
     fn opcode(&self) -> &'static str {
         self.input.get(self.start).and_then(|opcode| op::name(*opcode)).unwrap_or("")
     }
+}
+
+/// To see what is repeated, keys are looked through for each mention of them, which may be a million
+/// of one long text: four times all that may be decoded is more than any honest value has.
+fn check_keys(value: &Value, dicts: &[Id], sets: &[Id], limits: &Limits) -> Result<(), Exceeded> {
+    let long = |node: &Node| match node {
+        Node::Str(span) | Node::Bytes(span) | Node::Big(span) => u64::from(span.len),
+        _ => 0,
+    };
+    let keys = dicts.iter().flat_map(|id| value.members(*id).iter().step_by(2));
+    let total: u64 = keys.chain(sets.iter().flat_map(|id| value.members(*id))).map(long).sum();
+    if total / 4 > limits.decoded { Err(limits.exceeded("decoded")) } else { Ok(()) }
 }
 
 /// Drops what is repeated in dicts. Most dicts of a cache are records: one whose keys are those of
