@@ -134,7 +134,8 @@ impl Expansion {
         };
         self.extent = Extent { nodes: counted(weight.size), bytes: counted(weight.bytes) };
         let again = |weight: &Weight| match weight.references {
-            2.. if weight.is_small() => u64::from(weight.references - 1) * u64::from(weight.bytes),
+            // What has nothing inside is one word, which has no label however long it is.
+            2.. if weight.is_small() || weight.size == 1 => u64::from(weight.references - 1) * u64::from(weight.bytes),
             _ => 0,
         };
         let repeated = self.weights.all().map(again);

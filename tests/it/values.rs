@@ -52,6 +52,17 @@ fn a_leaf_that_a_million_places_share_meets_a_limit() {
 }
 
 #[test]
+fn an_array_that_a_million_places_share_meets_a_limit() {
+    let head = b"carray\n_array_reconstructor\n(carray\narray\n\x8c\x01BK\0";
+    let array = [&head[..], &long(b'B', 7, 1 << 16), b"tR"].concat();
+    for output in ["python", "text"] {
+        let ran = decode(output, &shared(&array, 1 << 20));
+        assert!(ran.status == Some(3) && ran.stderr().contains("--max output="), "{output}: {ran}");
+    }
+    assert!(decode("python", &shared(&array, 2)).ok().starts_with("[array('B', [7, 7, "));
+}
+
+#[test]
 fn a_long_key_that_a_million_places_share_meets_a_limit() {
     let key = [b"\x80\x04".to_vec(), long(b'X', b'x', 1 << 20), b"\x940".to_vec()].concat();
     let (members, items) = (b"h\x00".repeat(1 << 20), b"h\x00N".repeat(1 << 20));
