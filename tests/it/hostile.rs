@@ -319,6 +319,17 @@ fn what_is_refused_in_python_and_plain_names_the_option() {
 }
 
 #[test]
+fn an_array_of_millions_is_shown_by_its_shape() {
+    let bytes: u32 = 30_000_000;
+    let head = [b"carray\n_array_reconstructor\n(carray\narray\nX\x01\0\0\0bK\x01B", &bytes.to_le_bytes()[..]].concat();
+    let array = pickle(&[&head, &vec![0; bytes as usize], b"tR"]);
+    for output in ["python", "plain", "text"] {
+        let shown = decode("pickle://", output, &array).ok();
+        assert!(shown.contains("array.array(shape=(30000000,), dtype=int8)"), "{output}: {shown:.200}");
+    }
+}
+
+#[test]
 fn a_limit_can_be_raised() {
     let deep = deep(2000);
     let env = Env::new();

@@ -13,6 +13,10 @@ use crate::value::{Node, Step, Value, scalar};
 /// An array of more items is shown by its shape.
 const ITEMS_MAX: usize = 64;
 
+/// Items that are decoded of one array: an item takes 40 times the memory of a byte that it may be
+/// made of. One with more is shown by its shape everywhere.
+const DECODED_MAX: usize = 1 << 20;
+
 /// Numpy's own limit.
 const DIMENSIONS_MAX: usize = 64;
 
@@ -373,9 +377,13 @@ impl<'v> Array<'v> {
         &self.shape
     }
 
-    /// All items, the last dimension fastest.
+    /// All items, the last dimension fastest; `None` where there are too many, or one is of no type
+    /// that is known here.
     #[must_use]
     pub fn items(&self) -> Option<Vec<Item>> {
+        if self.len() > DECODED_MAX {
+            return None;
+        }
         let mut at = vec![0; self.shape.len()];
         let mut items = Vec::new();
         for index in 0..self.len() {
@@ -401,7 +409,8 @@ impl<'v> Array<'v> {
 
     /// Whether it is written with all its items.
     fn is_spelled_out(&self) -> bool {
-        self.mask.is_none() && (self.typecode.is_some() || self.len() <= ITEMS_MAX)
+        let most = if self.typecode.is_some() { DECODED_MAX } else { ITEMS_MAX };
+        self.mask.is_none() && self.len() <= most
     }
 
     /// About how many bytes [`Array::write`] writes: an item is as long as its data, with a comma.
@@ -416,7 +425,11 @@ impl<'v> Array<'v> {
             Some(items) if self.typecode.is_some() => self.write_typecode(&items, out),
             Some(items) => self.write_items(&items, out),
             None => {
-                let class = if self.mask.is_some() { "numpy.ma.MaskedArray" } else { "numpy.ndarray" };
+                let class = match (self.mask, self.typecode) {
+                    (Some(_), _) => "numpy.ma.MaskedArray",
+                    (None, Some(_)) => "array.array",
+                    (None, None) => "numpy.ndarray",
+                };
                 let dtype = if self.named.is_flexible() { self.named.code() } else { self.named.name() };
                 let shape = shape_text(&self.shape);
                 out.extend_from_slice(format!("{class}(shape={shape}, dtype={dtype})").as_bytes());
