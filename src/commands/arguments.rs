@@ -1,8 +1,10 @@
 //! What people type: keys, values, ttls, points in time. Parsed at the edge, once.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::io::Read as _;
 use std::os::unix::ffi::OsStringExt as _;
+use std::path::Path;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -11,7 +13,7 @@ use clap::Args;
 use jiff::{SpanRelativeTo, Timestamp};
 
 use crate::backend::BACKENDS;
-use crate::codec::{Codec, LAYERS};
+use crate::codec::{Codec, Fault, LAYERS};
 use crate::entry::Expiry;
 use crate::exit::Stop;
 use crate::layout::LAYOUTS;
@@ -43,7 +45,7 @@ impl Typed {
             return Ok(Value::of_bytes(text));
         }
         if self.json {
-            return json(text, limits).context("the value is not typed JSON");
+            return json(text, limits).context("cannot take the value as typed JSON");
         }
         if std::str::from_utf8(&text).is_err() {
             return Err(Stop::usage("the value is not UTF-8: --bytes stores it as bytes").into());
@@ -55,9 +57,7 @@ impl Typed {
         let must = matches!(first, Some(b'{' | b'[' | b'"'));
         match json(text.clone(), limits) {
             Ok(value) => Ok(value),
-            Err(error) if must => {
-                Err(error.context("the value looks like JSON but is not typed JSON; --string stores it as text"))
-            }
+            Err(error) if must => Err(error.context("cannot take the value as JSON (--string stores it as text)")),
             Err(_) => Ok(Value::of_str(text)),
         }
     }
@@ -69,8 +69,12 @@ impl Typed {
 /// A usage error: somebody typed it.
 pub fn json(text: Vec<u8>, limits: &Limits) -> Result<Value> {
     let codec = Codec::parse("json://").expect("the layer is in the table");
-    let decoded = codec.decode(text, limits).map_err(|error| Stop::usage(error.to_string()))?;
-    Ok(typed_json::lift(&decoded.value, limits).map_err(|error| Stop::usage(error.to_string()))?)
+    let decoded = codec.decode(text, limits).map_err(|error| match error.fault {
+        Fault::Limit(_) => Stop::usage(error.to_string()),
+        _ => Stop::usage(format!("not JSON: {error}")),
+    })?;
+    let lifted = typed_json::lift(&decoded.value, limits);
+    Ok(lifted.map_err(|error| Stop::usage(format!("JSON, but not typed JSON: {error}")))?)
 }
 
 /// The bytes that an argument stands for: its own, those of stdin (`-`) or of a file (`@FILE`).
@@ -80,15 +84,35 @@ pub fn json(text: Vec<u8>, limits: &Limits) -> Result<Value> {
 pub fn read(argument: &OsString, limits: &Limits) -> Result<Vec<u8>> {
     let bytes = argument.clone().into_vec();
     match bytes.split_first() {
-        Some((b'-', [])) => read_all(std::io::stdin().lock(), limits).context("cannot read the value from stdin"),
-        Some((b'@', name)) => {
-            let path = std::path::PathBuf::from(OsString::from_vec(name.to_vec()));
-            let file = std::fs::File::open(&path)
-                .map_err(|error| Stop::usage(format!("cannot open {}: {error}", path.display())))?;
-            read_all(file, limits).with_context(|| format!("cannot read {}", path.display()))
-        }
+        Some((b'-', [])) => read_stdin(limits),
+        Some((b'@', name)) => read_file(&OsString::from_vec(name.to_vec()), limits),
         _ => Ok(bytes),
     }
+}
+
+/// All of stdin.
+///
+/// # Errors
+/// When it cannot be read or is too long.
+pub fn read_stdin(limits: &Limits) -> Result<Vec<u8>> {
+    read_all(std::io::stdin().lock(), limits).context("cannot read stdin")
+}
+
+/// All of a file.
+///
+/// # Errors
+/// When it cannot be read or is too long.
+pub fn read_file(name: &OsStr, limits: &Limits) -> Result<Vec<u8>> {
+    read_all(open(name)?, limits).with_context(|| format!("cannot read {}", Path::new(name).display()))
+}
+
+/// A file that was named on the command line.
+///
+/// # Errors
+/// A usage error when it cannot be opened.
+pub fn open(name: &OsStr) -> Result<File> {
+    let shown = Path::new(name).display();
+    Ok(File::open(name).map_err(|error| Stop::usage(format!("cannot open {shown}: {error}")))?)
 }
 
 fn read_all(source: impl std::io::Read, limits: &Limits) -> Result<Vec<u8>> {

@@ -24,11 +24,10 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
         return Err(Stop::usage("-o raw would print the bytes as they came: choose another -o").into());
     }
     let reader = target::reader(global)?;
-    let source = match &args.file {
-        None => OsString::from("-"),
-        Some(file) => [OsString::from("@"), file.clone()].into_iter().collect(),
+    let bytes = match &args.file {
+        None => arguments::read_stdin(&global.limits())?,
+        Some(file) => arguments::read_file(file, &global.limits())?,
     };
-    let bytes = arguments::read(&source, &global.limits())?;
     let reading = reader.read(Stored::Bytes(bytes)).context("cannot decode")?;
     let names = reading.names();
     let record = danger::list(Record::new().with("serializer", reading.chain.url.as_str()), &names);

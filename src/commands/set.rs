@@ -11,7 +11,7 @@ use super::{Global, lines, target};
 use crate::cache::{Cache, Form, Put, Receipt};
 use crate::codec::Codec;
 use crate::entry::{Condition, Expiry, Ttl};
-use crate::exit::{Exit, Stop};
+use crate::exit::Exit;
 use crate::limits::Limits;
 use crate::render::{self, Printer, Record, escape};
 use crate::value::{Node, Value};
@@ -194,9 +194,7 @@ fn source(name: &OsString) -> Result<Box<dyn BufRead>> {
     if name == "-" {
         return Ok(Box::new(std::io::stdin().lock()));
     }
-    let shown = std::path::Path::new(name).display();
-    let file = std::fs::File::open(name).map_err(|error| Stop::usage(format!("cannot open {shown}: {error}")))?;
-    Ok(Box::new(std::io::BufReader::new(file)))
+    Ok(Box::new(std::io::BufReader::new(arguments::open(name)?)))
 }
 
 fn told(number: u64, stored: u64) -> String {
