@@ -1,5 +1,22 @@
 //! What a backend holds: stored keys, entries, expiry. Bytes only; no codec, no layout.
 
+use std::fmt;
+
+/// What kind a backend is: libraries name keys differently on each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Redis or Valkey.
+    Redis,
+    /// memcached.
+    Memcached,
+    /// A DiskCache directory.
+    Disk,
+    /// In this process.
+    Memory,
+    /// Stores nothing.
+    Dummy,
+}
+
 /// The name a backend knows an entry by.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StoredKey {
@@ -14,6 +31,17 @@ impl StoredKey {
     #[must_use]
     pub fn new(key: impl Into<Vec<u8>>) -> StoredKey {
         StoredKey { key: key.into(), field: None }
+    }
+}
+
+impl fmt::Display for StoredKey {
+    /// For messages: not escaped, and what is not UTF-8 replaced.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let key = String::from_utf8_lossy(&self.key);
+        match &self.field {
+            None => write!(f, "{key}"),
+            Some(field) => write!(f, "{key}, field {}", String::from_utf8_lossy(field)),
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 use crate::backend::ErrorKind;
 use crate::url::UrlError;
 use crate::value::print::PrintError;
-use crate::{backend, cache, codec, limits};
+use crate::{backend, cache, codec, layout, limits};
 
 /// What a run ends with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -85,7 +85,7 @@ impl Exit {
         if let Some(stop) = cause.downcast_ref::<Stop>() {
             return Some(stop.exit);
         }
-        if cause.is::<UrlError>() {
+        if cause.is::<UrlError>() || cause.is::<layout::Error>() {
             return Some(Exit::Usage);
         }
         if cause.is::<codec::Error>() || cause.is::<cache::Unread>() || cause.is::<limits::Exceeded>() {
@@ -97,6 +97,7 @@ impl Exit {
         if let Some(error) = cause.downcast_ref::<cache::Error>() {
             return match error {
                 cache::Error::Backend(error) => Some(Exit::of_backend(error.kind)),
+                cache::Error::Name { .. } => Some(Exit::Usage),
                 cache::Error::Codec { .. } | cache::Error::Loss { .. } => Some(Exit::Data),
             };
         }

@@ -2,13 +2,13 @@
 //!
 //! For dry runs of a script, and to measure what everything but a store costs.
 
-use super::{Backend, Connect, Cursor, Error, Kind, Options, Page, Row, nothing_more};
-use crate::entry::{Condition, Entry, Expiry, Facts, StoredKey, Write};
+use super::{Backend, Connect, Cursor, Error, Options, Page, Row, nothing_more};
+use crate::entry::{Condition, Entry, Expiry, Facts, Kind, StoredKey, Write};
 use crate::pattern::Pattern;
 use crate::url::{Url, UrlError};
 
 /// `dummy:`
-pub const ROW: Row = Row { schemes: &["dummy"], example: "dummy:", about: "stores nothing", parse };
+pub const ROW: Row = Row { schemes: &["dummy"], example: "dummy:", about: "stores nothing", kind: Kind::Dummy, parse };
 
 struct Dummy;
 

@@ -8,13 +8,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use super::{Backend, Connect, Cursor, Error, Kind, Options, Page, Row, no_fields, nothing_more};
-use crate::entry::{Condition, Entry, Expiry, Facts, Stored, StoredKey, Ttl, Write};
+use super::{Backend, Connect, Cursor, Error, Options, Page, Row, no_fields, nothing_more};
+use crate::entry::{Condition, Entry, Expiry, Facts, Kind, Stored, StoredKey, Ttl, Write};
 use crate::pattern::Pattern;
 use crate::url::{Url, UrlError};
 
 /// `memory:`
-pub const ROW: Row = Row { schemes: &["memory"], example: "memory:", about: "in this process only", parse };
+pub const ROW: Row =
+    Row { schemes: &["memory"], example: "memory:", about: "in this process only", kind: Kind::Memory, parse };
 
 /// How many keys a page of a scan looks at.
 const PAGE: usize = 1000;

@@ -13,7 +13,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::entry::{Entry, Expiry, Facts, StoredKey, Write};
+use crate::entry::{Entry, Expiry, Facts, Kind, StoredKey, Write};
 use crate::limits::Limits;
 use crate::pattern::Pattern;
 use crate::url::{Url, UrlError};
@@ -44,23 +44,16 @@ pub trait Backend {
     /// A page of the keys that match; `kind` as in [`Facts::kind`]. A key that is there from the
     /// first page to the last is seen at least once.
     fn scan(&mut self, pattern: &Pattern, kind: Option<&str>, cursor: Cursor) -> Result<Page, Error>;
+
+    /// A page of the fields that match of the hash at `key`, as [`Backend::scan`] gives keys.
+    fn scan_fields(&mut self, key: &StoredKey, _pattern: &Pattern, _cursor: Cursor) -> Result<Page, Error> {
+        no_fields(self.label(), [&StoredKey { key: key.key.clone(), field: Some(Vec::new()) }])
+            .map(|()| Page::default())
+    }
 }
 
 /// A parsed URL: call it for a connection.
 pub type Connect = Box<dyn Fn() -> Result<Box<dyn Backend>, Error> + Send + Sync>;
-
-/// What kind a backend is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Redis or Valkey.
-    Redis,
-    /// A DiskCache directory.
-    Disk,
-    /// In this process.
-    Memory,
-    /// Stores nothing.
-    Dummy,
-}
 
 /// Where a scan goes on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -106,6 +99,8 @@ pub struct Row {
     pub example: &'static str,
     /// For the help.
     pub about: &'static str,
+    /// What kind it is.
+    pub kind: Kind,
     /// Reads the whole URL. Connects to nothing.
     pub parse: fn(&str, &Options) -> Result<Connect, UrlError>,
 }
@@ -118,6 +113,18 @@ pub const BACKENDS: &[Row] = &[disk::ROW, redis::TCP, redis::TLS, redis::UNIX, m
 /// # Errors
 /// When no backend has the scheme, or the backend refuses the URL.
 pub fn parse(url: &str, options: &Options) -> Result<Connect, UrlError> {
+    (row(url)?.parse)(url, options)
+}
+
+/// What kind of backend `url` names, without a connection.
+///
+/// # Errors
+/// When no backend has the scheme.
+pub fn kind(url: &str) -> Result<Kind, UrlError> {
+    Ok(row(url)?.kind)
+}
+
+fn row(url: &str) -> Result<&'static Row, UrlError> {
     let schemes: Vec<&str> = BACKENDS.iter().flat_map(|row| row.schemes.iter().copied()).collect();
     let scheme = match url.split_once(':') {
         Some((scheme, _)) => scheme.to_ascii_lowercase(),
@@ -125,8 +132,7 @@ pub fn parse(url: &str, options: &Options) -> Result<Connect, UrlError> {
     };
     let row = BACKENDS.iter().find(|row| row.schemes.contains(&scheme.as_str()));
     let unknown = || redis::not_yet(&scheme).unwrap_or_else(|| UrlError::unknown("backend", &scheme, &schemes));
-    let row = row.ok_or_else(unknown)?;
-    (row.parse)(url, options)
+    row.ok_or_else(unknown)
 }
 
 fn examples() -> String {

@@ -5,38 +5,43 @@
 //! done when what it would store reads back as the same value.
 
 mod read;
+mod walk;
 mod write;
 
+use std::collections::HashMap;
 use std::fmt;
 
 pub use self::read::{Chain, Reader, Reading, Unread};
+pub use self::walk::{Met, Walk};
 use self::write::{Before, Plan};
 pub use self::write::{DEFAULT_SERIALIZER, Form, Put, Receipt};
-use crate::backend::{self, Backend, Cursor, ErrorKind};
+use crate::backend::{self, Backend, ErrorKind};
 use crate::codec;
 use crate::entry::{Entry, Expiry, Facts, StoredKey, Write};
-use crate::layout::Layout;
+use crate::layout::{self, Layout, Name};
 use crate::pattern::Pattern;
 
 /// Three URLs, opened.
 pub struct Cache {
     backend: Box<dyn Backend>,
-    layout: Layout,
+    layout: Box<dyn Layout>,
     reader: Reader,
 }
 
-/// A page of keys.
-pub struct Page {
-    /// Key and stored key.
-    pub keys: Vec<(Vec<u8>, StoredKey)>,
-    /// Where to go on; `None` at the end.
-    pub next: Option<Cursor>,
+/// What was found under a name.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// Where it was looked for; `None` where nothing can be stored under the name as things stand:
+    /// a tag of it is not there.
+    pub stored_key: Option<StoredKey>,
+    /// The entry, if there is one.
+    pub entry: Option<Entry>,
 }
 
 impl Cache {
     /// Joins the three.
     #[must_use]
-    pub fn new(backend: Box<dyn Backend>, layout: Layout, reader: Reader) -> Cache {
+    pub fn new(backend: Box<dyn Backend>, layout: Box<dyn Layout>, reader: Reader) -> Cache {
         Cache { backend, layout, reader }
     }
 
@@ -52,81 +57,137 @@ impl Cache {
         &self.reader
     }
 
-    /// The stored key for a key.
+    /// The layout.
     #[must_use]
-    pub fn stored_key(&self, key: &[u8]) -> StoredKey {
-        self.layout.stored_key(key)
+    pub fn layout(&self) -> &dyn Layout {
+        self.layout.as_ref()
     }
 
-    fn stored_keys(&self, keys: &[Vec<u8>]) -> Vec<StoredKey> {
-        keys.iter().map(|key| self.layout.stored_key(key)).collect()
+    /// What the layout needs to know of each name, read from the backend. Nothing is written.
+    ///
+    /// # Errors
+    /// The backend's; [`Error::Name`].
+    pub fn needed(&mut self, names: &[Name]) -> Result<Vec<Vec<Option<Vec<u8>>>>, Error> {
+        let needs = names.iter().map(|name| match name.tags.is_empty() || self.layout.is_tagged() {
+            true => self.layout.needs(name).map_err(|error| Error::name(&name.key, error)),
+            false => Err(Error::name(&name.key, layout::Error::no_tags())),
+        });
+        let needs: Vec<Vec<StoredKey>> = needs.collect::<Result<_, _>>()?;
+        let mut keys: Vec<StoredKey> = needs.iter().flatten().cloned().collect();
+        keys.sort_unstable();
+        keys.dedup();
+        if keys.is_empty() {
+            return Ok(vec![Vec::new(); names.len()]);
+        }
+        // What is no string is as good as nothing: MGET says so too.
+        let bytes = |entry: Option<Entry>| entry.and_then(|entry| entry.stored.as_bytes().map(<[u8]>::to_vec));
+        let found: Vec<Option<Vec<u8>>> = self.backend.get_many(&keys)?.into_iter().map(bytes).collect();
+        let found: HashMap<StoredKey, Option<Vec<u8>>> = keys.into_iter().zip(found).collect();
+        Ok(needs.iter().map(|needs| needs.iter().map(|key| found[key].clone()).collect()).collect())
     }
 
-    /// The entries of `keys`, in their order, in one round trip.
+    /// Where names are stored, as things stand.
+    ///
+    /// # Errors
+    /// The backend's; [`Error::Name`].
+    pub fn locate(&mut self, names: &[Name]) -> Result<Vec<Option<StoredKey>>, Error> {
+        let found = self.needed(names)?;
+        let each = names.iter().zip(found);
+        each.map(|(name, found)| self.layout.locate(name, &found).map_err(|error| Error::name(&name.key, error)))
+            .collect()
+    }
+
+    /// What the backend answers for each place; nothing for those that are none, which are not asked for.
+    fn ask<T: Default>(
+        &mut self,
+        places: &[Option<StoredKey>],
+        ask: impl FnOnce(&mut dyn Backend, &[StoredKey]) -> Result<Vec<T>, backend::Error>,
+    ) -> Result<Vec<T>, Error> {
+        let keys: Vec<StoredKey> = places.iter().flatten().cloned().collect();
+        let mut answers = ask(self.backend.as_mut(), &keys)?.into_iter();
+        Ok(places.iter().map(|place| place.as_ref().and_then(|_| answers.next()).unwrap_or_default()).collect())
+    }
+
+    /// The entries of `names`, in their order, in one round trip (and one before it for the tags).
+    ///
+    /// # Errors
+    /// The backend's; [`Error::Name`].
+    pub fn entries(&mut self, names: &[Name]) -> Result<Vec<Found>, Error> {
+        let places = self.locate(names)?;
+        let entries = self.ask(&places, |backend, keys| backend.get_many(keys))?;
+        Ok(places.into_iter().zip(entries).map(|(stored_key, entry)| Found { stored_key, entry }).collect())
+    }
+
+    /// What the backend tells of `names`, in their order.
+    ///
+    /// # Errors
+    /// The backend's; [`Error::Name`].
+    pub fn facts(&mut self, names: &[Name]) -> Result<Vec<Option<Facts>>, Error> {
+        let places = self.locate(names)?;
+        self.ask(&places, |backend, keys| backend.facts_many(keys))
+    }
+
+    /// What the backend tells of entries that were met.
     ///
     /// # Errors
     /// The backend's.
-    pub fn entries(&mut self, keys: &[Vec<u8>]) -> Result<Vec<Option<Entry>>, Error> {
-        let keys = self.stored_keys(keys);
-        Ok(self.backend.get_many(&keys)?)
+    pub fn facts_at(&mut self, keys: &[StoredKey]) -> Result<Vec<Option<Facts>>, Error> {
+        Ok(self.backend.facts_many(keys)?)
     }
 
-    /// What the backend tells of `keys`, in their order.
+    /// Deletes `names`; says of each whether it was there.
+    ///
+    /// # Errors
+    /// The backend's; [`Error::Name`].
+    pub fn delete(&mut self, names: &[Name]) -> Result<Vec<bool>, Error> {
+        let places = self.locate(names)?;
+        self.ask(&places, |backend, keys| backend.delete_many(keys))
+    }
+
+    /// Deletes entries that were met; says of each whether it was still there.
     ///
     /// # Errors
     /// The backend's.
-    pub fn facts(&mut self, keys: &[Vec<u8>]) -> Result<Vec<Option<Facts>>, Error> {
-        let keys = self.stored_keys(keys);
-        Ok(self.backend.facts_many(&keys)?)
+    pub fn delete_at(&mut self, keys: &[StoredKey]) -> Result<Vec<bool>, Error> {
+        Ok(self.backend.delete_many(keys)?)
     }
 
-    /// Deletes `keys`; says of each whether it was there.
+    /// Gives `names` another expiry; says of each whether it was there.
     ///
     /// # Errors
-    /// The backend's.
-    pub fn delete(&mut self, keys: &[Vec<u8>]) -> Result<Vec<bool>, Error> {
-        let keys = self.stored_keys(keys);
-        Ok(self.backend.delete_many(&keys)?)
+    /// The backend's; [`Error::Name`].
+    pub fn expire(&mut self, names: &[Name], expiry: Expiry) -> Result<Vec<bool>, Error> {
+        let places = self.locate(names)?;
+        self.ask(&places, |backend, keys| backend.expire_many(keys, expiry))
     }
 
-    /// Gives `keys` another expiry; says of each whether it was there.
-    ///
-    /// # Errors
-    /// The backend's.
-    pub fn expire(&mut self, keys: &[Vec<u8>], expiry: Expiry) -> Result<Vec<bool>, Error> {
-        let keys = self.stored_keys(keys);
-        Ok(self.backend.expire_many(&keys, expiry)?)
-    }
-
-    /// A page of the keys that match and that this layout names.
-    ///
-    /// # Errors
-    /// The backend's.
-    pub fn scan(&mut self, pattern: &Pattern, kind: Option<&str>, cursor: Cursor) -> Result<Page, Error> {
-        let page = self.backend.scan(&self.layout.pattern(pattern), kind, cursor)?;
-        let keys = page.keys.into_iter().filter_map(|stored| Some((self.layout.key(&stored)?, stored)));
-        Ok(Page { keys: keys.collect(), next: page.next })
+    /// A walk over the entries whose keys match, and whose type is `kind` where one is given.
+    #[must_use]
+    pub fn walk(&self, pattern: Pattern, kind: Option<&str>) -> Walk {
+        Walk::new(self, pattern, kind)
     }
 
     /// Writes values, each in its form. Nothing is written when one of them would not read back as the
     /// same value.
     ///
     /// # Errors
-    /// The backend's; the codec's; [`Error::Loss`].
+    /// The backend's; the codec's; [`Error::Loss`]; [`Error::Name`].
     pub fn set(&mut self, puts: Vec<Put>) -> Result<Vec<Receipt>, Error> {
-        let keys: Vec<StoredKey> = puts.iter().map(|put| self.layout.stored_key(&put.key)).collect();
+        let mut names: Vec<Name> = puts.iter().map(|put| put.name.clone()).collect();
+        let tags: Vec<Option<String>> = names.iter_mut().map(|name| self.own_tag(name)).collect::<Result<_, _>>()?;
+        let keys: Vec<StoredKey> = self.locate(&names)?.into_iter().flatten().collect();
         let before = self.before(&puts, &keys)?;
         let mut writes = Vec::with_capacity(puts.len());
         let mut receipts = Vec::with_capacity(puts.len());
-        for ((put, key), before) in puts.into_iter().zip(keys).zip(before) {
+        for (((put, key), tag), before) in puts.into_iter().zip(keys).zip(tags).zip(before) {
             let ruled_out = before.as_ref().is_some_and(|before| before.rules_out(put.condition));
             let before = before.unwrap_or_default();
             let mut receipt = Receipt::unwritten(key.clone(), before.ttl);
             if !ruled_out {
                 let plan = write::plan(&put.value, &put.form, &before, &self.reader.limits);
-                let Plan { data, form, size, notes } = plan.map_err(|error| error.at(&put.key))?;
+                let Plan { data, form, size, notes } = plan.map_err(|error| error.at(&put.name.key))?;
                 receipt = Receipt { form, size, notes, ..receipt };
-                let Put { expiry, condition, tag, .. } = put;
+                let Put { expiry, condition, .. } = put;
                 writes.push((receipts.len(), Write { key, data, expiry, condition, tag }));
             }
             receipts.push(receipt);
@@ -136,6 +197,18 @@ impl Cache {
             receipts[place].written = written;
         }
         Ok(receipts)
+    }
+
+    /// The tag that the backend itself keeps with an entry, where the layout has no tags.
+    fn own_tag(&self, name: &mut Name) -> Result<Option<String>, Error> {
+        if self.layout.is_tagged() {
+            return Ok(None);
+        }
+        let mut tags = std::mem::take(&mut name.tags).into_iter();
+        match (tags.next(), tags.next()) {
+            (tag, None) => Ok(tag),
+            _ => Err(Error::name(&name.key, layout::Error::new("an entry has one tag at most with this layout"))),
+        }
     }
 
     /// What is there before a write. Who may write but not read is told less, not refused.
@@ -164,6 +237,13 @@ pub enum Error {
         /// Why.
         error: codec::Error,
     },
+    /// The library could not have named such an entry.
+    Name {
+        /// Which key.
+        key: Vec<u8>,
+        /// Why.
+        error: layout::Error,
+    },
     /// Something would be lost.
     Loss {
         /// For which key.
@@ -174,6 +254,10 @@ pub enum Error {
 }
 
 impl Error {
+    fn name(key: &[u8], error: layout::Error) -> Error {
+        Error::Name { key: key.to_vec(), error }
+    }
+
     fn loss(message: impl Into<String>) -> Error {
         Error::Loss { key: Vec::new(), message: message.into() }
     }
@@ -182,7 +266,7 @@ impl Error {
         match self {
             Error::Codec { error, .. } => Error::Codec { key: name.to_vec(), error },
             Error::Loss { message, .. } => Error::Loss { key: name.to_vec(), message },
-            Error::Backend(_) => self,
+            Error::Backend(_) | Error::Name { .. } => self,
         }
     }
 }
@@ -194,6 +278,8 @@ impl fmt::Display for Error {
             Error::Codec { key, error } => {
                 write!(f, "`{}`: {error}", String::from_utf8_lossy(key).escape_debug())
             }
+            Error::Name { key, error } if key.is_empty() => write!(f, "{error}"),
+            Error::Name { key, error } => write!(f, "`{}`: {error}", String::from_utf8_lossy(key).escape_debug()),
             Error::Loss { key, message } => {
                 write!(f, "`{}`: {message}", String::from_utf8_lossy(key).escape_debug())
             }

@@ -9,6 +9,7 @@ use crate::codec::Codec;
 use crate::codec::detect::{self, Certainty, Detection};
 use crate::codec::msgpack;
 use crate::entry::{Condition, Entry, Expiry, Facts, Stored, StoredKey, Ttl};
+use crate::layout::Name;
 use crate::limits::Limits;
 use crate::value::{Node, Value};
 
@@ -18,8 +19,8 @@ pub const DEFAULT_SERIALIZER: &str = "json://";
 /// One value to write.
 #[derive(Clone, Debug)]
 pub struct Put {
-    /// The key.
-    pub key: Vec<u8>,
+    /// The key and its tags.
+    pub name: Name,
     /// The value.
     pub value: Value,
     /// In which form.
@@ -28,8 +29,6 @@ pub struct Put {
     pub expiry: Expiry,
     /// On which condition.
     pub condition: Condition,
-    /// With which tag.
-    pub tag: Option<String>,
 }
 
 /// The form of stored data.

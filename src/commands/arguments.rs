@@ -16,7 +16,7 @@ use crate::backend::BACKENDS;
 use crate::codec::{Codec, Fault, LAYERS};
 use crate::entry::Expiry;
 use crate::exit::Stop;
-use crate::layout::LAYOUTS;
+use crate::layout::{LAYOUTS, Name};
 use crate::limits::{LIMITS, Limits};
 use crate::value::{Value, typed_json};
 
@@ -120,6 +120,25 @@ fn read_all(source: impl std::io::Read, limits: &Limits) -> Result<Vec<u8>> {
     source.take(limits.stored + 1).read_to_end(&mut bytes).map_err(|error| Stop::usage(error.to_string()))?;
     limits.check("stored", bytes.len() as u64)?;
     Ok(bytes)
+}
+
+/// The tags of the entries that a command is about.
+#[derive(Clone, Debug, Args)]
+pub struct Tags {
+    /// Tag that the entry is stored with, where the layout has tags; may be repeated
+    #[arg(long = "tag", value_name = "TAG", action = clap::ArgAction::Append)]
+    pub tags: Vec<String>,
+}
+
+impl Tags {
+    /// What the application calls the entries at `keys`, each with all of the tags.
+    ///
+    /// # Errors
+    /// When an escape is none.
+    pub fn names(&self, keys: &[OsString], escaped: bool) -> Result<Vec<Name>> {
+        let name = |key| Name { key, tags: self.tags.clone() };
+        Ok(self::keys(keys, escaped)?.into_iter().map(name).collect())
+    }
 }
 
 /// The bytes of keys: what was typed, or what that stands for when it is in the escapes that a

@@ -4,10 +4,12 @@ use std::ffi::OsString;
 
 use anyhow::{Context as _, Result};
 
-use super::{Global, arguments, target};
-use crate::backend::Cursor;
-use crate::cache::Cache;
+use super::arguments::{self, Tags};
+use super::{Global, target};
+use crate::cache::{Cache, Walk};
+use crate::entry::StoredKey;
 use crate::exit::{Exit, Stop};
+use crate::layout::Name;
 use crate::pattern::Pattern;
 use crate::render::{self, Printer, Record, escape};
 
@@ -20,6 +22,8 @@ pub struct Args {
     /// Keys, taken literally
     #[arg(required_unless_present = "match", value_name = "KEY", value_parser = arguments::key())]
     keys: Vec<OsString>,
+    #[command(flatten)]
+    tags: Tags,
     /// Delete the keys that match a glob: * ? [a-z] and \ before a literal character
     #[arg(long, value_name = "GLOB", conflicts_with = "keys")]
     r#match: Option<String>,
@@ -38,11 +42,11 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
     let mut cache = target::open(global, printer)?;
     super::records(printer)?;
     let Some(glob) = &args.r#match else {
-        let keys = arguments::keys(&args.keys, global.escaped)?;
+        let names = args.tags.names(&args.keys, global.escaped)?;
         return if args.dry_run {
-            preview_keys(&mut cache, &keys, printer)
+            preview_keys(&mut cache, &names, printer)
         } else {
-            delete_keys(&mut cache, &keys, printer)
+            delete_keys(&mut cache, &names, printer)
         };
     };
     let pattern = Pattern::new(glob.as_bytes());
@@ -76,9 +80,9 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
     delete_matching(&mut cache, &pattern, printer)
 }
 
-fn preview_keys(cache: &mut Cache, keys: &[Vec<u8>], printer: &mut Printer) -> Result<Exit> {
-    let facts = cache.facts(keys).context("cannot look")?;
-    for (key, facts) in keys.iter().zip(&facts) {
+fn preview_keys(cache: &mut Cache, names: &[Name], printer: &mut Printer) -> Result<Exit> {
+    let facts = cache.facts(names).context("cannot look")?;
+    for (Name { key, .. }, facts) in names.iter().zip(&facts) {
         match (facts, printer.records()) {
             (_, Some(true)) => {
                 printer.record(&Record::new().with_bytes("key", key).with("would_delete", facts.is_some()))?;
@@ -90,9 +94,9 @@ fn preview_keys(cache: &mut Cache, keys: &[Vec<u8>], printer: &mut Printer) -> R
     Ok(if facts.iter().all(Option::is_some) { Exit::Yes } else { Exit::No })
 }
 
-fn delete_keys(cache: &mut Cache, keys: &[Vec<u8>], printer: &mut Printer) -> Result<Exit> {
-    let deleted = cache.delete(keys).context("cannot delete")?;
-    for (key, deleted) in keys.iter().zip(&deleted) {
+fn delete_keys(cache: &mut Cache, names: &[Name], printer: &mut Printer) -> Result<Exit> {
+    let deleted = cache.delete(names).context("cannot delete")?;
+    for (Name { key, .. }, deleted) in names.iter().zip(&deleted) {
         if printer.records() == Some(true) {
             printer.record(&Record::new().with_bytes("key", key).with("deleted", *deleted))?;
         } else if !deleted {
@@ -100,8 +104,8 @@ fn delete_keys(cache: &mut Cache, keys: &[Vec<u8>], printer: &mut Printer) -> Re
         }
     }
     let count = deleted.iter().filter(|deleted| **deleted).count();
-    printer.note(&format!("deleted {count} of {}", render::count(keys.len() as u64, "key", "keys")));
-    Ok(if count == keys.len() { Exit::Yes } else { Exit::No })
+    printer.note(&format!("deleted {count} of {}", render::count(names.len() as u64, "key", "keys")));
+    Ok(if count == names.len() { Exit::Yes } else { Exit::No })
 }
 
 /// What matches, before anything is done.
@@ -114,19 +118,17 @@ fn count(cache: &mut Cache, pattern: &Pattern, printer: &mut Printer) -> Result<
     let mut progress = printer.progress("counting");
     let mut found = Found { count: 0, sample: Vec::new() };
     let mut seen = super::ls::Seen::default();
-    let mut cursor = Some(Cursor::Start);
-    while let Some(at) = cursor {
-        let page = cache.scan(pattern, None, at).context("cannot scan")?;
-        for (key, stored) in page.keys {
-            if seen.is_new(&stored) {
+    let mut walk = cache.walk(pattern.clone(), None);
+    while let Some(page) = walk.next(cache).context("cannot scan")? {
+        for met in page {
+            if seen.is_new(&met.stored_key) {
                 found.count += 1;
                 if found.sample.len() < SAMPLE {
-                    found.sample.push(key);
+                    found.sample.push(met.called().to_vec());
                 }
             }
         }
         progress.set(found.count);
-        cursor = page.next;
     }
     drop(progress);
     Ok(found)
@@ -153,14 +155,13 @@ fn report(found: &Found, glob: &str, printer: &mut Printer) -> Result<()> {
 fn delete_matching(cache: &mut Cache, pattern: &Pattern, printer: &mut Printer) -> Result<Exit> {
     let mut progress = printer.progress("deleting");
     let mut count = 0_u64;
-    let mut cursor = Some(Cursor::Start);
-    while let Some(at) = cursor {
-        let (deleted, next) = delete_page(cache, pattern, at, printer)
-            .map_err(|error| if count > 0 { error.context(partly(count)) } else { error })
-            .context("cannot delete")?;
+    let mut walk = cache.walk(pattern.clone(), None);
+    while let Some(deleted) = delete_page(cache, &mut walk, printer)
+        .map_err(|error| if count > 0 { error.context(partly(count)) } else { error })
+        .context("cannot delete")?
+    {
         count += deleted;
         progress.set(count);
-        cursor = next;
     }
     drop(progress);
     printer.note(&format!("deleted {}", render::count(count, "key", "keys")));
@@ -171,22 +172,15 @@ fn partly(count: u64) -> Stop {
     Stop { exit: Exit::Partial, message: format!("{count} keys were deleted before this; the same command goes on") }
 }
 
-fn delete_page(
-    cache: &mut Cache,
-    pattern: &Pattern,
-    at: Cursor,
-    printer: &mut Printer,
-) -> Result<(u64, Option<Cursor>)> {
-    let page = cache.scan(pattern, None, at)?;
-    let keys: Vec<Vec<u8>> = page.keys.into_iter().map(|(key, _)| key).collect();
-    if keys.is_empty() {
-        return Ok((0, page.next));
-    }
-    let deleted = cache.delete(&keys)?;
+/// Deletes the next page of the walk; `None` at its end.
+fn delete_page(cache: &mut Cache, walk: &mut Walk, printer: &mut Printer) -> Result<Option<u64>> {
+    let Some(page) = walk.next(cache)? else { return Ok(None) };
+    let stored: Vec<StoredKey> = page.iter().map(|met| met.stored_key.clone()).collect();
+    let deleted = if stored.is_empty() { Vec::new() } else { cache.delete_at(&stored)? };
     if printer.records() == Some(true) {
-        for (key, _) in keys.iter().zip(&deleted).filter(|(_, deleted)| **deleted) {
-            printer.record(&Record::new().with_bytes("key", key).with("deleted", true))?;
+        for (met, _) in page.iter().zip(&deleted).filter(|(_, deleted)| **deleted) {
+            printer.record(&Record::new().with_bytes("key", met.called()).with("deleted", true))?;
         }
     }
-    Ok((deleted.iter().filter(|deleted| **deleted).count() as u64, page.next))
+    Ok(Some(deleted.iter().filter(|deleted| **deleted).count() as u64))
 }

@@ -4,8 +4,10 @@ use std::ffi::OsString;
 
 use anyhow::{Context as _, Result};
 
-use super::{Global, arguments, target};
+use super::arguments::{self, Tags};
+use super::{Global, target};
 use crate::exit::Exit;
+use crate::layout::Name;
 use crate::render::{Printer, Record, escape};
 
 /// Say whether keys exist
@@ -16,18 +18,20 @@ pub struct Args {
     /// Keys, taken literally
     #[arg(required = true, value_name = "KEY", value_parser = arguments::key())]
     keys: Vec<OsString>,
+    #[command(flatten)]
+    tags: Tags,
 }
 
 pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> {
     let records = super::records(printer)?;
-    let keys = arguments::keys(&args.keys, global.escaped)?;
+    let names = args.tags.names(&args.keys, global.escaped)?;
     let mut cache = target::open(global, printer)?;
-    let facts = cache.facts(&keys).context("cannot look")?;
-    for (key, facts) in keys.iter().zip(&facts) {
+    let facts = cache.facts(&names).context("cannot look")?;
+    for (Name { key, .. }, facts) in names.iter().zip(&facts) {
         let word = if facts.is_some() { "yes" } else { "no" };
         match records {
             true => printer.record(&Record::new().with_bytes("key", key).with("exists", facts.is_some()))?,
-            _ if keys.len() == 1 => printer.line(word)?,
+            _ if names.len() == 1 => printer.line(word)?,
             _ => printer.line(&format!("{word:<3} {}", escape::line(key)))?,
         }
     }

@@ -4,10 +4,11 @@ use std::ffi::OsString;
 
 use anyhow::{Context as _, Result};
 
-use super::arguments::{self, When};
+use super::arguments::{self, Tags, When};
 use super::{Global, target};
 use crate::entry::{Expiry, Ttl};
 use crate::exit::Exit;
+use crate::layout::Name;
 use crate::render::{self, Printer, Record, escape};
 
 /// Give keys another ttl
@@ -20,16 +21,18 @@ pub struct Args {
     #[arg(required = true, value_name = "KEY", value_parser = arguments::key())]
     keys: Vec<OsString>,
     #[command(flatten)]
+    tags: Tags,
+    #[command(flatten)]
     when: When,
 }
 
 pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> {
     let records = super::records(printer)?;
-    let keys = arguments::keys(&args.keys, global.escaped)?;
+    let names = args.tags.names(&args.keys, global.escaped)?;
     let expiry = args.when.ttl.or(args.when.at).expect("the parser asks for one of them");
     let mut cache = target::open(global, printer)?;
-    let there = cache.expire(&keys, expiry).context("cannot expire")?;
-    for (key, there) in keys.iter().zip(&there) {
+    let there = cache.expire(&names, expiry).context("cannot expire")?;
+    for (Name { key, .. }, there) in names.iter().zip(&there) {
         if records {
             printer.record(&Record::new().with_bytes("key", key).with("hit", *there))?;
         } else if !there {

@@ -4,11 +4,13 @@ use std::ffi::OsString;
 
 use anyhow::{Context as _, Result};
 
-use super::{Global, arguments, danger, target};
-use crate::cache::{Chain, Reading};
+use super::arguments::{self, Tags};
+use super::{Global, danger, target};
+use crate::cache::{Chain, Found, Reading};
 use crate::codec::detect::Certainty;
-use crate::entry::{Entry, Stored};
+use crate::entry::{Entry, Stored, StoredKey};
 use crate::exit::{Exit, Stop};
+use crate::layout::Name;
 use crate::render::text::Notation;
 use crate::render::{Format, Printer, Record, escape};
 
@@ -21,35 +23,35 @@ pub struct Args {
     /// Keys, taken literally
     #[arg(required = true, value_name = "KEY", value_parser = arguments::key())]
     keys: Vec<OsString>,
+    #[command(flatten)]
+    tags: Tags,
 }
 
 pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> {
-    let keys = arguments::keys(&args.keys, global.escaped)?;
+    let names = args.tags.names(&args.keys, global.escaped)?;
     if printer.format() == Format::Raw {
-        refuse_raw(printer, keys.len())?;
+        refuse_raw(printer, names.len())?;
     }
     let mut cache = target::open(global, printer)?;
-    let entries = cache.entries(&keys).context("cannot get")?;
+    let found = cache.entries(&names).context("cannot get")?;
     let mut exit = Exit::Yes;
-    for (key, entry) in keys.iter().zip(entries) {
-        let stored_key = cache.stored_key(key);
+    for (Name { key, .. }, Found { stored_key, entry }) in names.iter().zip(found) {
         let one = match entry {
-            None => miss(key, &stored_key.key, cache.label(), printer)?,
+            None => miss(key, stored_key.as_ref(), cache.label(), printer)?,
             Some(entry) if printer.format() == Format::Raw => raw(entry, printer)?,
             Some(entry) => {
                 let Entry { stored, ttl, tag } = entry;
                 let kind = stored.kind();
                 let reading = cache.reader().read(stored);
-                let record =
-                    Record::new().with_bytes("key", key).with_bytes("stored_key", &stored_key.key).with("hit", true);
+                let record = Record::new().with_bytes("key", key).with_place(stored_key.as_ref()).with("hit", true);
                 let record = record.with_ttl("ttl_ms", ttl).with("tag", tag).with("type", kind);
-                let names = reading.as_ref().map(Reading::names).unwrap_or_default();
-                let record = danger::list(record, &names);
+                let named = reading.as_ref().map(Reading::names).unwrap_or_default();
+                let record = danger::list(record, &named);
                 let reading = match reading {
-                    Ok(reading) => danger::check(&names, global, printer).map(|()| reading),
+                    Ok(reading) => danger::check(&named, global, printer).map(|()| reading),
                     Err(error) => Err(error.into()),
                 };
-                hit(key, reading, record, keys.len(), printer)?
+                hit(key, reading, record, names.len(), printer)?
             }
         };
         exit = exit.max(one);
@@ -71,10 +73,9 @@ fn refuse_raw(printer: &Printer, keys: usize) -> Result<()> {
     Ok(())
 }
 
-fn miss(key: &[u8], stored_key: &[u8], place: &str, printer: &mut Printer) -> Result<Exit> {
+fn miss(key: &[u8], stored_key: Option<&StoredKey>, place: &str, printer: &mut Printer) -> Result<Exit> {
     if printer.format() == Format::Jsonl {
-        printer
-            .record(&Record::new().with_bytes("key", key).with_bytes("stored_key", stored_key).with("hit", false))?;
+        printer.record(&Record::new().with_bytes("key", key).with_place(stored_key).with("hit", false))?;
     } else {
         printer.note(&format!("no entry `{}` on {place}", escape::line(key)));
     }

@@ -4,10 +4,11 @@ use std::ffi::OsString;
 
 use anyhow::{Context as _, Result};
 
-use super::{Global, arguments, danger, ls, target};
-use crate::cache::{Chain, Reading, Unread};
+use super::arguments::{self, Tags};
+use super::{Global, danger, ls, target};
+use crate::cache::{Chain, Found, Reading, Unread};
 use crate::codec::{self, Fact};
-use crate::entry::Facts;
+use crate::entry::{Facts, StoredKey};
 use crate::exit::Exit;
 use crate::render::{self, Printer, Record, escape};
 use crate::value::{Node, Value};
@@ -21,21 +22,23 @@ pub struct Args {
     /// Key, taken literally
     #[arg(value_name = "KEY", value_parser = arguments::key())]
     key: OsString,
+    #[command(flatten)]
+    tags: Tags,
 }
 
 pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> {
     let records = super::records(printer)?;
-    let key = arguments::keys(std::slice::from_ref(&args.key), global.escaped)?;
+    let names = args.tags.names(std::slice::from_ref(&args.key), global.escaped)?;
+    let key = &names[0].key;
     let mut cache = target::open(global, printer)?;
-    let tried = || format!("cannot inspect `{}`", escape::line(&key[0]));
-    let facts = cache.facts(&key).with_context(tried)?.remove(0);
-    let entry = cache.entries(&key).with_context(tried)?.remove(0);
-    let (Some(facts), Some(entry)) = (facts, entry) else {
-        printer.note(&format!("no entry `{}` on {}", escape::line(&key[0]), cache.label()));
+    let tried = || format!("cannot inspect `{}`", escape::line(key));
+    let facts = cache.facts(&names).with_context(tried)?.remove(0);
+    let found = cache.entries(&names).with_context(tried)?.remove(0);
+    let (Some(facts), Found { stored_key: Some(stored_key), entry: Some(entry) }) = (facts, found) else {
+        printer.note(&format!("no entry `{}` on {}", escape::line(key), cache.label()));
         return Ok(Exit::No);
     };
-    let stored_key = cache.stored_key(&key[0]).key;
-    let report = Report { key: &key[0], stored_key: &stored_key, backend: cache.label().to_owned(), facts };
+    let report = Report { key, stored_key: &stored_key, backend: cache.label().to_owned(), facts };
     let reading = cache.reader().read(entry.stored);
     if records {
         printer.record(&report.record(&reading))?;
@@ -50,7 +53,7 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
 
 struct Report<'a> {
     key: &'a [u8],
-    stored_key: &'a [u8],
+    stored_key: &'a StoredKey,
     backend: String,
     facts: Facts,
 }
@@ -60,7 +63,7 @@ impl Report<'_> {
         let facts = &self.facts;
         let mut rows = vec![
             row("key", escape::line(self.key)),
-            row("stored key", escape::line(self.stored_key)),
+            row("stored key", self.stored_key.to_string()),
             row("backend", self.backend.clone()),
             row("type", facts.kind.clone()),
             row("size", ls::size(facts)),
@@ -86,7 +89,7 @@ impl Report<'_> {
         let facts = &self.facts;
         let record = Record::new()
             .with_bytes("key", self.key)
-            .with_bytes("stored_key", self.stored_key)
+            .with_place(Some(self.stored_key))
             .with("backend", self.backend.clone())
             .with("type", facts.kind.clone())
             .with(facts.unit(), facts.size)

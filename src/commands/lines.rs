@@ -6,13 +6,26 @@ use crate::cache::{Form, Put};
 use crate::codec::Codec;
 use crate::entry::{Condition, Expiry};
 use crate::exit::Stop;
+use crate::layout::Name;
 use crate::limits::Limits;
 use crate::url::UrlError;
 use crate::value::{Node, Value, typed_json};
 
 /// The fields that a line may have. Those that only say what was read are passed over.
-const FIELDS: &[&str] =
-    &["key", "value", "ttl_ms", "tag", "serializer", "type", "hit", "stored_key", "certainty", "dangerous"];
+const FIELDS: &[&str] = &[
+    "key",
+    "value",
+    "ttl_ms",
+    "tag",
+    "tags",
+    "serializer",
+    "type",
+    "hit",
+    "stored_key",
+    "field",
+    "certainty",
+    "dangerous",
+];
 
 /// Reads one line; `None` for a blank one and for a recorded miss.
 ///
@@ -40,8 +53,8 @@ pub fn put(line: &[u8], limits: &Limits) -> Result<Option<Put>> {
         Some(Node::Int(ms)) if ms > 0 => Expiry::In(ms.unsigned_abs()),
         Some(_) => return Err(Stop::usage("`ttl_ms` is neither a positive number of milliseconds nor null").into()),
     };
-    let (form, tag) = (fields.form()?, fields.text("tag")?.map(str::to_owned));
-    Ok(Some(Put { key, value, form, expiry, condition: Condition::Always, tag }))
+    let name = Name { key, tags: fields.tags()? };
+    Ok(Some(Put { name, value, form: fields.form()?, expiry, condition: Condition::Always }))
 }
 
 /// The fields of one line.
@@ -86,6 +99,17 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// The entry's own tag (`tag`), or those that are part of its name (`tags`).
+    fn tags(&self) -> Result<Vec<String>> {
+        let wrong = || Stop::usage("`tags` is no list of text");
+        let Some(node) = self.find("tags").filter(|node| *node != Node::None) else {
+            return Ok(self.text("tag")?.map(str::to_owned).into_iter().collect());
+        };
+        let Node::List(id) = node else { return Err(wrong().into()) };
+        let tags = self.value.members(id).iter().map(|tag| self.as_text(*tag).map(str::to_owned).ok_or_else(wrong));
+        Ok(tags.collect::<Result<_, _>>()?)
+    }
+
     /// The form that the line was read in is the one it is written in.
     fn form(&self) -> Result<Form> {
         match self.text("type")? {
@@ -121,8 +145,10 @@ mod tests {
     fn a_line_says_all_that_an_entry_is() {
         let put =
             read(r#"{"key": {"$bytes": "/w=="}, "value": [1], "ttl_ms": 5, "serializer": "pickle://", "tag": "t"}"#);
-        let Put { key, form, expiry, tag, .. } = put.unwrap().unwrap();
-        assert_eq!((key.as_slice(), expiry, tag.as_deref()), (&b"\xff"[..], Expiry::In(5), Some("t")));
+        let Put { name, form, expiry, .. } = put.unwrap().unwrap();
+        assert_eq!((name, expiry), (Name { key: b"\xff".to_vec(), tags: vec!["t".into()] }, Expiry::In(5)));
+        let two = r#"{"key": "k", "value": 1, "tags": ["b", "a", "b"]}"#;
+        assert_eq!(read(two).unwrap().unwrap().name.tags, ["b", "a", "b"]);
         assert_eq!(form, Form::By(Codec::parse("pickle://").unwrap()));
         assert_eq!(read(r#"{"key": "k", "value": 1}"#).unwrap().unwrap().form, Form::AsIs);
         let native = r#"{"key": "k", "value": 1, "type": "int", "serializer": null}"#;
@@ -137,6 +163,7 @@ mod tests {
         for (line, part) in [
             (r#"{"key": "k", "valeu": 1}"#, "did you mean `value`?"),
             (r#"{"key": "k"}"#, "no `value`"),
+            (r#"{"key": "k", "value": 1, "tags": [1]}"#, "no list of text"),
             (r#"{"value": 1}"#, "no `key`"),
             (r#"{"key": 5, "value": 1}"#, "neither text nor"),
             (r#"{"key": "k", "value": 1, "ttl": 5}"#, "did you mean `ttl_ms`?"),

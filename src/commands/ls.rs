@@ -6,8 +6,7 @@ use std::hash::{BuildHasher, RandomState};
 use anyhow::{Context as _, Result};
 
 use super::{Global, target};
-use crate::backend::Cursor;
-use crate::cache::Cache;
+use crate::cache::{Cache, Met};
 use crate::entry::{Facts, StoredKey};
 use crate::exit::Exit;
 use crate::pattern::Pattern;
@@ -48,22 +47,21 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
     let mut cache = target::open(global, printer)?;
     let most = args.limit.unwrap_or(u64::MAX);
     let mut seen = Seen::default();
-    let (mut count, mut rows, mut split) = (0, Vec::new(), false);
-    let mut cursor = Some(Cursor::Start);
-    while let Some(at) = cursor.filter(|_| count < most) {
-        let page = cache.scan(&pattern, args.r#type.as_deref(), at);
-        let page = page.context("cannot list")?;
-        cursor = page.next;
-        let new = page.keys.into_iter().filter(|(_, stored)| seen.is_new(stored));
+    let (mut count, mut rows, mut split, mut hidden) = (0, Vec::new(), false, false);
+    let mut walk = cache.walk(pattern, args.r#type.as_deref());
+    while count < most {
+        let Some(page) = walk.next(&mut cache).context("cannot list")? else { break };
+        let new = page.into_iter().filter(|met| seen.is_new(&met.stored_key));
         let left = usize::try_from(most - count).unwrap_or(usize::MAX);
-        let keys: Vec<(Vec<u8>, StoredKey)> = new.take(left).collect();
-        count += keys.len() as u64;
+        let page: Vec<Met> = new.take(left).collect();
+        count += page.len() as u64;
+        hidden |= page.iter().any(|met| met.key.is_none());
         if args.long || records {
-            describe(&mut cache, keys, args.long, printer, &mut rows)?;
+            describe(&mut cache, &page, args.long, printer, &mut rows)?;
         } else {
             let end = if args.null { b'\0' } else { b'\n' };
-            split |= !args.null && keys.iter().any(|(key, _)| key.contains(&b'\n'));
-            keys.iter().try_for_each(|(key, _)| printer.key(key, end))?;
+            split |= !args.null && page.iter().any(|met| met.called().contains(&b'\n'));
+            page.iter().try_for_each(|met| printer.key(met.called(), end))?;
         }
         if rows.len() >= TABLE {
             table(&mut rows, printer)?;
@@ -72,6 +70,9 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
     table(&mut rows, printer)?;
     if split && !printer.is_terminal() {
         printer.warn("a key holds a line end and looks like two: -0 ends keys with NUL instead");
+    }
+    if hidden {
+        printer.note("the layout keeps only hashes of keys: these are stored keys, which -l plain: reads");
     }
     if count == 0 {
         printer.note(&format!("no keys on {}", cache.label()));
@@ -83,30 +84,35 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
 /// records are wanted. A key that is gone by now is left out.
 fn describe(
     cache: &mut Cache,
-    keys: Vec<(Vec<u8>, StoredKey)>,
+    page: &[Met],
     long: bool,
     printer: &mut Printer,
     rows: &mut Vec<Vec<String>>,
 ) -> Result<()> {
-    let (keys, stored): (Vec<Vec<u8>>, Vec<StoredKey>) = keys.into_iter().unzip();
     if !long {
-        for (key, stored) in keys.iter().zip(&stored) {
-            printer.record(&Record::new().with_bytes("key", key).with_bytes("stored_key", &stored.key))?;
-        }
-        return Ok(());
+        return Ok(page.iter().try_for_each(|met| printer.record(&record(met)))?);
     }
-    let all = cache.facts(&keys).context("cannot look")?;
-    for ((key, stored), facts) in keys.iter().zip(&stored).zip(all) {
+    let stored: Vec<StoredKey> = page.iter().map(|met| met.stored_key.clone()).collect();
+    let all = cache.facts_at(&stored).context("cannot look")?;
+    for (met, facts) in page.iter().zip(all) {
         let Some(facts) = facts else { continue };
         if printer.records() == Some(true) {
-            let record = Record::new().with_bytes("key", key).with_bytes("stored_key", &stored.key);
-            let record = record.with("type", facts.kind.clone()).with(facts.unit(), facts.size);
+            let record = record(met).with("type", facts.kind.clone()).with(facts.unit(), facts.size);
             printer.record(&record.with_ttl("ttl_ms", facts.ttl).with("tag", facts.tag))?;
         } else {
-            rows.push(vec![facts.kind.clone(), size(&facts), render::ttl(facts.ttl), escape::line(key)]);
+            rows.push(vec![facts.kind.clone(), size(&facts), render::ttl(facts.ttl), escape::line(met.called())]);
         }
     }
     Ok(())
+}
+
+/// What an entry is called; `key` is null where the layout hides it.
+fn record(met: &Met) -> Record {
+    let record = match &met.key {
+        Some(key) => Record::new().with_bytes("key", key),
+        None => Record::new().with("key", serde_json::Value::Null),
+    };
+    record.with_place(Some(&met.stored_key))
 }
 
 /// A size as people write it: bytes, or members.

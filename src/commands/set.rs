@@ -6,12 +6,13 @@ use std::io::BufRead;
 
 use anyhow::{Context as _, Result};
 
-use super::arguments::{self, Typed, When};
+use super::arguments::{self, Tags, Typed, When};
 use super::{Global, lines, target};
 use crate::cache::{Cache, Form, Put, Receipt};
 use crate::codec::Codec;
 use crate::entry::{Condition, Expiry, Ttl};
 use crate::exit::Exit;
+use crate::layout::Name;
 use crate::limits::Limits;
 use crate::render::{self, Printer, Record, escape};
 use crate::value::{Node, Value};
@@ -44,9 +45,8 @@ pub struct Args {
     /// Only when there is an entry
     #[arg(long, visible_alias = "xx", conflicts_with = "if_not_exists")]
     if_exists: bool,
-    /// Tag of the entry, on disk:
-    #[arg(long, value_name = "TAG")]
-    tag: Option<String>,
+    #[command(flatten)]
+    tags: Tags,
     /// Store every line of a JSONL file, as `get -o jsonl` prints them: key, value, `ttl_ms`, tag, serializer
     #[arg(long, value_name = "FILE", conflicts_with_all = ["key", "value", "string", "bytes", "json"])]
     from: Option<OsString>,
@@ -64,19 +64,19 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
 
 fn set_one(args: &Args, key: &OsString, value: &OsString, global: &Global, printer: &mut Printer) -> Result<Exit> {
     let records = super::records(printer)?;
-    let key = arguments::keys(std::slice::from_ref(key), global.escaped)?.remove(0);
+    let name = args.tags.names(std::slice::from_ref(key), global.escaped)?.remove(0);
     let value_typed = args.typed.value(value, &global.limits())?;
     if value == "-" && matches!(value_typed.root(), Node::Str(span) if value_typed.text(span).ends_with(b"\n")) {
         printer.note("the text from stdin ends with a line end, which is stored too");
     }
     let form = target::codec(global)?.map_or(Form::AsIs, Form::By);
     let mut cache = target::open(global, printer)?;
-    let put = Put { key: key.clone(), value: value_typed, form, ..args.put() };
+    let put = Put { name: name.clone(), value: value_typed, form, ..args.put() };
     let expiry = put.expiry;
     let receipts = cache.set(vec![put]).context("cannot set")?;
     let receipt = receipts.into_iter().next().expect("one put has one receipt");
     if records {
-        printer.record(&record(&key, &receipt))?;
+        printer.record(&record(&name.key, &receipt))?;
     }
     for note in &receipt.notes {
         printer.note(note);
@@ -87,7 +87,7 @@ fn set_one(args: &Args, key: &OsString, value: &OsString, global: &Global, print
     }
     printer.note(&format!(
         "stored `{}` as {}, {}{}",
-        escape::line(&receipt.stored_key.key),
+        escape::message(&receipt.stored_key.to_string()),
         receipt.form,
         render::bytes(receipt.size as u64),
         ttl_after(expiry, receipt.ttl_before)
@@ -112,7 +112,7 @@ fn ttl_after(expiry: Expiry, before: Option<Ttl>) -> String {
 fn record(key: &[u8], receipt: &Receipt) -> Record {
     Record::new()
         .with_bytes("key", key)
-        .with_bytes("stored_key", &receipt.stored_key.key)
+        .with_place(Some(&receipt.stored_key))
         .with("stored", receipt.written)
         .with("serializer", receipt.form.clone())
         .with("size", receipt.size)
@@ -132,8 +132,9 @@ impl Args {
             (_, true) => Condition::IfPresent,
             _ => Condition::Always,
         };
-        let (key, value, form) = (Vec::new(), Value::over(Vec::new()), Form::AsIs);
-        Put { key, value, form, expiry, condition, tag: self.tag.clone() }
+        let (name, value, form) =
+            (Name { tags: self.tags.tags.clone(), ..Name::default() }, Value::over(Vec::new()), Form::AsIs);
+        Put { name, value, form, expiry, condition }
     }
 
     /// A put of a file under the options: what they say comes before what the line says.
@@ -145,8 +146,8 @@ impl Args {
             form: codec.map_or(line.form, |codec| Form::By(codec.clone())),
             expiry,
             condition: options.condition,
-            tag: options.tag.or(line.tag),
-            ..line
+            name: if options.name.tags.is_empty() { line.name } else { Name { tags: options.name.tags, ..line.name } },
+            value: line.value,
         }
     }
 
@@ -222,7 +223,7 @@ struct Tally {
 
 impl Tally {
     fn flush(&mut self, cache: &mut Cache, batch: Vec<Put>, printer: &mut Printer) -> Result<()> {
-        let keys: Vec<Vec<u8>> = batch.iter().map(|put| put.key.clone()).collect();
+        let keys: Vec<Vec<u8>> = batch.iter().map(|put| put.name.key.clone()).collect();
         for (key, receipt) in keys.iter().zip(cache.set(batch)?) {
             if printer.records() == Some(true) {
                 printer.record(&record(key, &receipt))?;

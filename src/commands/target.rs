@@ -76,6 +76,12 @@ pub struct Global {
 }
 
 impl Global {
+    /// The backend URL: `disk:` unless another is given.
+    #[must_use]
+    pub fn backend_url(&self) -> &str {
+        self.backend.as_deref().filter(|url| !url.is_empty()).unwrap_or("disk:")
+    }
+
     /// The limits, as raised or lowered.
     #[must_use]
     pub fn limits(&self) -> Limits {
@@ -95,7 +101,7 @@ pub fn open(global: &Global, printer: &mut Printer) -> Result<Cache> {
     let reader = reader(global)?;
     let layout = layout(global)?;
     let options = options(global)?;
-    let url = global.backend.as_deref().filter(|url| !url.is_empty()).unwrap_or("disk:");
+    let url = global.backend_url();
     let connect = backend::parse(url, &options).with_context(|| format!("the backend URL {}", redact(url)))?;
     if global.tls_insecure {
         printer.warn("--tls-insecure: any certificate is trusted; anyone on the way can read and change everything");
@@ -122,12 +128,14 @@ pub fn codec(global: &Global) -> Result<Option<Codec>> {
     }
 }
 
-/// The layout.
+/// The layout, for the kind of backend that the options name.
 ///
 /// # Errors
-/// When the layout URL means nothing.
-pub fn layout(global: &Global) -> Result<Layout> {
-    layout::parse(&global.layout, global.namespace.as_deref()).context("the layout URL")
+/// When the layout URL or the backend URL means nothing.
+pub fn layout(global: &Global) -> Result<Box<dyn Layout>> {
+    let url = global.backend_url();
+    let kind = backend::kind(url).with_context(|| format!("the backend URL {}", redact(url)))?;
+    layout::parse(&global.layout, global.namespace.as_deref(), kind).context("the layout URL")
 }
 
 fn options(global: &Global) -> Result<Options> {

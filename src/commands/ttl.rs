@@ -4,8 +4,10 @@ use std::ffi::OsString;
 
 use anyhow::{Context as _, Result};
 
-use super::{Global, arguments, target};
+use super::arguments::{self, Tags};
+use super::{Global, target};
 use crate::exit::Exit;
+use crate::layout::Name;
 use crate::render::{self, Printer, Record, escape};
 
 /// Print how long keys will stay
@@ -16,19 +18,21 @@ pub struct Args {
     /// Keys, taken literally
     #[arg(required = true, value_name = "KEY", value_parser = arguments::key())]
     keys: Vec<OsString>,
+    #[command(flatten)]
+    tags: Tags,
 }
 
 pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> {
     let records = super::records(printer)?;
-    let keys = arguments::keys(&args.keys, global.escaped)?;
+    let names = args.tags.names(&args.keys, global.escaped)?;
     let mut cache = target::open(global, printer)?;
-    let all = cache.facts(&keys).context("cannot look")?;
-    for (key, facts) in keys.iter().zip(&all) {
+    let all = cache.facts(&names).context("cannot look")?;
+    for (Name { key, .. }, facts) in names.iter().zip(&all) {
         let record = Record::new().with_bytes("key", key).with("hit", facts.is_some());
         match facts {
             Some(facts) if records => printer.record(&record.with_ttl("ttl_ms", facts.ttl))?,
             None if records => printer.record(&record)?,
-            Some(facts) if keys.len() == 1 => printer.line(&render::ttl(facts.ttl))?,
+            Some(facts) if names.len() == 1 => printer.line(&render::ttl(facts.ttl))?,
             Some(facts) => printer.line(&format!("{}\t{}", render::ttl(facts.ttl), escape::line(key)))?,
             None => printer.note(&format!("no entry `{}` on {}", escape::line(key), cache.label())),
         }

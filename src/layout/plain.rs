@@ -3,39 +3,58 @@
 //! cachetory 3.5.1 does this (`f"{prefix}{key}"`, no separator, no escaping), and so does everything
 //! that has no naming rule at all: its prefix is empty.
 
-use super::Row;
+use super::{Act, Error, Layout, Name, Owner, Row, Spec, Step, Sweep};
 use crate::entry::StoredKey;
 use crate::pattern::Pattern;
+use crate::url::UrlError;
 
 pub(super) const ROW: Row = Row {
-    name: "plain",
+    schemes: &["plain"],
     example: "plain://PREFIX",
     about: "the prefix, then the key, as cachetory stores it; no prefix unless given",
-    open: |prefix| Plain { prefix },
+    open,
 };
 
+fn open(spec: Spec) -> Result<Box<dyn Layout>, UrlError> {
+    spec.no_query()?;
+    Ok(Box::new(Plain { prefix: spec.namespace()?.unwrap_or_default() }))
+}
+
 /// A prefix, often empty.
-#[derive(Clone, Debug)]
-pub struct Plain {
+struct Plain {
     prefix: Vec<u8>,
 }
 
-impl Plain {
-    /// The stored key for a key.
-    #[must_use]
-    pub fn stored_key(&self, key: &[u8]) -> StoredKey {
-        StoredKey::new([&self.prefix, key].concat())
+impl Layout for Plain {
+    /// Tags are the backend's own here (DiskCache's), and no part of the name.
+    fn locate(&self, name: &Name, _: &[Option<Vec<u8>>]) -> Result<Option<StoredKey>, Error> {
+        Ok(Some(StoredKey::new([&self.prefix, name.key.as_slice()].concat())))
     }
 
-    /// The key for a stored key; `None` when it belongs to no key of this layout.
-    #[must_use]
-    pub fn key(&self, stored: &StoredKey) -> Option<Vec<u8>> {
-        stored.key.strip_prefix(self.prefix.as_slice()).map(<[u8]>::to_vec)
+    fn explain(&self, name: &Name, _: &[Option<Vec<u8>>]) -> Result<Vec<Step>, Error> {
+        let stored = [&self.prefix, name.key.as_slice()].concat();
+        if self.prefix.is_empty() {
+            return Ok(vec![Step::new("the key as it is", stored)]);
+        }
+        Ok(vec![Step::new("the prefix", self.prefix.clone()), Step::new("prefix and key, nothing between", stored)])
     }
 
-    /// The pattern over stored keys for a pattern over keys.
-    #[must_use]
-    pub fn pattern(&self, pattern: &Pattern) -> Pattern {
-        pattern.under(&self.prefix)
+    fn owner(&self, stored: &StoredKey) -> Owner {
+        let key = stored.key.strip_prefix(self.prefix.as_slice());
+        key.map_or(Owner::Other, |key| Owner::Key(key.to_vec()))
+    }
+
+    fn sweep(&self, pattern: &Pattern) -> Sweep {
+        Sweep { keys: pattern.under(&self.prefix), fields: None }
+    }
+
+    fn caveat(&self, act: Act, _: &[&str]) -> Option<&'static str> {
+        match act {
+            Act::GetMany if !self.prefix.is_empty() => {
+                Some("cachetory's own get_many (3.5.1) leaves the prefix out, and so finds other entries or none")
+            }
+            Act::Clear => Some("cachetory's own clear (3.5.1) empties the whole database, whatever the prefix"),
+            _ => None,
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::escape;
-use crate::entry::Ttl;
+use crate::entry::{StoredKey, Ttl};
 use crate::limits::Limits;
 use crate::value::Value;
 use crate::value::json::{self, Escape};
@@ -39,6 +39,19 @@ impl Record {
     pub fn with_bytes(mut self, name: &'static str, bytes: &[u8]) -> Record {
         self.0.push((name, Field::Bytes(bytes.to_vec())));
         self
+    }
+
+    /// Adds where an entry is stored: the stored key, null where it can be nowhere, and its field if
+    /// it has one.
+    #[must_use]
+    pub fn with_place(self, place: Option<&StoredKey>) -> Record {
+        match place {
+            None => self.with("stored_key", serde_json::Value::Null),
+            Some(StoredKey { key, field: None }) => self.with_bytes("stored_key", key),
+            Some(StoredKey { key, field: Some(field) }) => {
+                self.with_bytes("stored_key", key).with_bytes("field", field)
+            }
+        }
     }
 
     /// Adds a ttl: milliseconds, or null for none.

@@ -5,8 +5,8 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use cachectl::backend::{Backend, Connect, Cursor, ErrorKind, Kind, Options, parse};
-use cachectl::entry::{Condition, Entry, Expiry, Stored, StoredKey, Ttl, Write};
+use cachectl::backend::{Backend, Connect, Cursor, ErrorKind, Options, parse};
+use cachectl::entry::{Condition, Entry, Expiry, Kind, Stored, StoredKey, Ttl, Write};
 use cachectl::limits::Limits;
 use cachectl::pattern::Pattern;
 

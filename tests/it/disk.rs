@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-use cachectl::backend::{Cursor, Error, ErrorKind, Kind, Options, parse};
-use cachectl::entry::{Expiry, Stored, StoredKey, Ttl, Write};
+use cachectl::backend::{Cursor, Error, ErrorKind, Options, parse};
+use cachectl::entry::{Expiry, Kind, Stored, StoredKey, Ttl, Write};
 use cachectl::limits::Limits;
 use cachectl::pattern::Pattern;
 

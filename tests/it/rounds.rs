@@ -7,8 +7,8 @@ use std::time::Duration;
 use cachectl::backend::{Options, parse};
 use cachectl::cache::{Cache, Form, Put, Reader, Reading};
 use cachectl::codec::{Codec, detect};
-use cachectl::entry::{Condition, Expiry, Stored, StoredKey, Write};
-use cachectl::layout;
+use cachectl::entry::{Condition, Expiry, Kind, Stored, StoredKey, Write};
+use cachectl::layout::{self, Name};
 use cachectl::limits::Limits;
 use cachectl::value::json::{Escape, write};
 use cachectl::value::typed_json;
@@ -156,8 +156,8 @@ fn set_takes_the_typed_json_of_every_entry_over_the_entry() {
         let mut backend = connect().unwrap();
         backend.set_many(&[Write { key, data, expiry, condition, tag: None }]).unwrap();
         let lifted = typed_json::lift(&typed_json::lower(&value, &Limits::DEFAULT).unwrap(), &Limits::DEFAULT).unwrap();
-        let mut cache = Cache::new(backend, layout::parse("plain:", None).unwrap(), reader);
-        let put = Put { key: b"key".to_vec(), value: lifted, form: Form::AsIs, expiry, condition, tag: None };
+        let mut cache = Cache::new(backend, layout::parse("plain:", None, Kind::Memory).unwrap(), reader);
+        let put = Put { name: Name::new("key"), value: lifted, form: Form::AsIs, expiry, condition };
         let receipts = cache.set(vec![put]).unwrap_or_else(|error| panic!("{} {}: {error}", line.library, line.case));
         assert!(receipts[0].written && receipts[0].form == chain.url, "{} {}: {receipts:?}", line.library, line.case);
     }

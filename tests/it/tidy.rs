@@ -23,7 +23,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("backend", &["entry", "limits", "pattern", "secret", "url"]),
     ("cache", &["backend", "codec", "entry", "layout", "limits", "pattern", "value"]),
     ("render", &["codec", "entry", "limits", "value"]),
-    ("exit", &["backend", "cache", "codec", "limits", "url", "value"]),
+    ("exit", &["backend", "cache", "codec", "layout", "limits", "url", "value"]),
     (
         "commands",
         &[

@@ -25,8 +25,8 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use self::files::Files;
 use self::schema::{Found, Settings};
 use self::store::{Store, Trouble, is_read_only};
-use super::{Backend, Connect, Cursor, Error, ErrorKind, Kind, Options, Page, Row, no_fields};
-use crate::entry::{Entry, Expiry, Facts, StoredKey, Write};
+use super::{Backend, Connect, Cursor, Error, ErrorKind, Options, Page, Row, no_fields};
+use crate::entry::{Entry, Expiry, Facts, Kind, StoredKey, Write};
 use crate::limits::Limits;
 use crate::pattern::Pattern;
 use crate::url::{Url, UrlError, percent_decode};
@@ -36,6 +36,7 @@ pub const ROW: Row = Row {
     schemes: &["disk"],
     example: "disk:///PATH",
     about: "a directory in DiskCache's format; `disk:` alone is the user's own",
+    kind: Kind::Disk,
     parse,
 };
 

@@ -18,8 +18,8 @@ use redis::{Cmd, Value, cmd};
 use self::link::Link;
 use self::turns::Turns;
 pub use self::url::{Place, Target, Tls, not_yet, parse};
-use super::{Backend, Connect, Cursor, Error, ErrorKind, Kind, Options, Page, Row};
-use crate::entry::{Condition, Entry, Expiry, Facts, StoredKey, Write};
+use super::{Backend, Connect, Cursor, Error, ErrorKind, Options, Page, Row};
+use crate::entry::{Condition, Entry, Expiry, Facts, Kind, StoredKey, Write};
 use crate::limits::Limits;
 use crate::pattern::Pattern;
 use crate::url::UrlError;
@@ -29,6 +29,7 @@ pub const TCP: Row = Row {
     schemes: &["redis", "valkey"],
     example: "redis://HOST:PORT/DB",
     about: "a Redis or Valkey server; redis://USER:PASSWORD@HOST with a login",
+    kind: Kind::Redis,
     parse: open,
 };
 
@@ -37,6 +38,7 @@ pub const TLS: Row = Row {
     schemes: &["rediss", "valkeys"],
     example: "rediss://HOST:PORT/DB",
     about: "the same under TLS, its certificate checked",
+    kind: Kind::Redis,
     parse: open,
 };
 
@@ -45,6 +47,7 @@ pub const UNIX: Row = Row {
     schemes: &["redis+unix", "unix"],
     example: "redis+unix:///PATH?db=N",
     about: "a Redis or Valkey server behind a Unix socket",
+    kind: Kind::Redis,
     parse: open,
 };
 
@@ -67,16 +70,43 @@ fn open(url: &str, options: &Options) -> Result<Connect, UrlError> {
     let options = options.clone();
     Ok(Box::new(move || {
         let link = Link::connect(&target, &options)?;
-        Ok(Box::new(Redis { link, limits: options.limits, turns: Turns::default(), next: 0 }))
+        Ok(Box::new(Redis { link, limits: options.limits, keys: Scan::default(), fields: Scan::default() }))
     }))
 }
 
 struct Redis {
     link: Link,
     limits: Limits,
-    /// Of the scan that goes on at `next`.
+    /// Of the keyspace.
+    keys: Scan,
+    /// Of a hash's fields.
+    fields: Scan,
+}
+
+/// A scan under way.
+#[derive(Default)]
+struct Scan {
     turns: Turns,
     next: u64,
+}
+
+impl Scan {
+    /// Where a scan goes on that was at `at` and was told `next`.
+    fn pass(&mut self, at: u64, next: u64) -> Result<Option<Cursor>, turns::Endless> {
+        if at == 0 || at != self.next {
+            self.turns = Turns::default();
+        }
+        self.turns.pass(next)?;
+        self.next = next;
+        Ok(Some(next).filter(|next| *next != 0).map(Cursor::At))
+    }
+}
+
+fn place(cursor: &Cursor) -> u64 {
+    match cursor {
+        Cursor::Start => 0,
+        Cursor::At(at) => *at,
+    }
 }
 
 impl Backend for Redis {
@@ -136,10 +166,7 @@ impl Backend for Redis {
     }
 
     fn scan(&mut self, pattern: &Pattern, kind: Option<&str>, cursor: Cursor) -> Result<Page, Error> {
-        let at = match cursor {
-            Cursor::Start => 0,
-            Cursor::At(at) => at,
-        };
+        let at = place(&cursor);
         let mut scan = cmd("SCAN");
         scan.arg(at);
         if !pattern.is_all() {
@@ -154,13 +181,23 @@ impl Backend for Redis {
             scan.arg("TYPE").arg(kind);
         }
         let (next, keys) = read::page(self.link.ask_one("cannot list keys", scan)?)?;
-        if at == 0 || at != self.next {
-            self.turns = Turns::default();
-        }
-        self.turns.pass(next).map_err(|endless| endless.named("SCAN", self.link.label()))?;
-        self.next = next;
-        let next = Some(next).filter(|next| *next != 0).map(Cursor::At);
+        let next = self.keys.pass(at, next).map_err(|endless| endless.named("SCAN", self.link.label()))?;
         Ok(Page { keys: keys.into_iter().map(StoredKey::new).collect(), next })
+    }
+
+    fn scan_fields(&mut self, key: &StoredKey, pattern: &Pattern, cursor: Cursor) -> Result<Page, Error> {
+        let at = place(&cursor);
+        let mut scan = command("HSCAN", &[&key.key]);
+        scan.arg(at);
+        if !pattern.is_all() {
+            scan.arg("MATCH").arg(pattern.as_bytes());
+        }
+        scan.arg("COUNT").arg(SCAN_COUNT);
+        let (next, pairs) = read::page(self.link.ask_one("cannot list fields", scan)?)?;
+        let next = self.fields.pass(at, next).map_err(|endless| endless.named("HSCAN", self.link.label()))?;
+        // Field and value in turn.
+        let fields = pairs.into_iter().step_by(2);
+        Ok(Page { keys: fields.map(|field| StoredKey { key: key.key.clone(), field: Some(field) }).collect(), next })
     }
 }
 
