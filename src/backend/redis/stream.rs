@@ -8,7 +8,7 @@
 
 use std::fmt;
 use std::io::{self, BufReader, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs as _};
+use std::net::{IpAddr, TcpStream, ToSocketAddrs as _};
 #[cfg(unix)]
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -66,11 +66,7 @@ impl Stream {
             Place::Tls(host, _) => Some((Arc::new(config(target, options)?), host.clone())),
             _ => None,
         };
-        let (sender, receiver) = mpsc::channel();
-        // In a thread of its own, because neither looking a name up nor a socket whose queue is full
-        // ends by itself. Nobody listens any more when it took too long.
-        thread::Builder::new().spawn(move || drop(sender.send(dial(&place, timeout))))?;
-        let socket = receiver.recv_timeout(timeout).map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+        let socket = if ends_by_itself(&place) { dial(&place, timeout) } else { dial_aside(place, timeout) }?;
         let wire = Wire::new(socket, start, timeout);
         let channel = match tls {
             Some((config, host)) => Channel::Tls(Box::new(agree(wire, config, host)?)),
@@ -132,6 +128,19 @@ impl Write for Channel {
             Channel::Tls(session) => session.flush(),
         }
     }
+}
+
+/// Whether [`dial`] keeps to the timeout: there is no name to look up, and no socket whose queue may
+/// be full.
+fn ends_by_itself(place: &Place) -> bool {
+    matches!(place, Place::Tcp(host, _) | Place::Tls(host, _) if host.parse::<IpAddr>().is_ok())
+}
+
+/// [`dial`] in a thread of its own. Nobody listens to it any more when it took too long.
+fn dial_aside(place: Place, timeout: Duration) -> io::Result<Socket> {
+    let (sender, receiver) = mpsc::channel();
+    thread::Builder::new().spawn(move || drop(sender.send(dial(&place, timeout))))?;
+    receiver.recv_timeout(timeout).map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
 }
 
 fn dial(place: &Place, timeout: Duration) -> io::Result<Socket> {
