@@ -2,9 +2,12 @@
 //!
 //! Parsing only validates; nothing is opened or read here.
 
-use clap::builder::PossibleValue;
-use clap::{Parser, ValueEnum};
+use std::ffi::OsString;
 
+use clap::builder::PossibleValue;
+use clap::{Args as _, FromArgMatches as _, Parser, Subcommand as _, ValueEnum};
+
+use crate::commands::arguments::with_tables;
 use crate::commands::{Command, Global};
 use crate::exit::{Exit, STATUSES};
 use crate::render::{Colour, Format};
@@ -12,7 +15,7 @@ use crate::render::{Colour, Format};
 /// Look into and operate the caches that applications fill
 #[derive(Debug, Parser)]
 #[command(name = "cachectl", version, arg_required_else_help = true, max_term_width = 100)]
-#[command(after_help = EXAMPLES, after_long_help = after_long_help())]
+#[command(after_help = EXAMPLES, after_long_help = after_long_help(), mut_args(with_tables))]
 pub struct Cli {
     /// What holds for every command
     #[command(flatten)]
@@ -20,6 +23,26 @@ pub struct Cli {
     /// What to do
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Cli {
+    /// Reads a command line, `cachectl` itself first.
+    ///
+    /// # Errors
+    /// An answer, to who asked for help or the version; or what is wrong.
+    pub fn read(arguments: &[OsString]) -> Result<Cli, clap::Error> {
+        // What it takes as few commands for, it takes with all of them for. Help and errors want all.
+        Cli::read_few(arguments).map_or_else(|| Cli::try_parse_from(arguments), Ok)
+    }
+
+    /// Reads a command line knowing only the commands whose names are in it, and no help: clap gives
+    /// each command a copy of each global option, which is most of what a short command costs.
+    fn read_few(arguments: &[OsString]) -> Option<Cli> {
+        let mut all = Command::augment_subcommands(clap::Command::new("all"));
+        let few = all.get_subcommands_mut().filter(|command| arguments.iter().any(|word| word == command.get_name()));
+        let few = Global::augment_args(clap::Command::new("few")).subcommands(few.map(std::mem::take));
+        Cli::from_arg_matches_mut(&mut few.try_get_matches_from(arguments).ok()?).ok()
+    }
 }
 
 const EXAMPLES: &str = "\
@@ -76,8 +99,26 @@ impl ValueEnum for Colour {
 mod tests {
     use clap::CommandFactory as _;
 
+    use super::*;
+
     #[test]
     fn the_command_line_is_well_formed() {
-        super::Cli::command().debug_assert();
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn what_few_commands_take_all_take_alike() {
+        let good = ["get a", "-q -b memory: get get set", "--max=depth=5 -n ls set -o json a 1", "get -- -x", "ls"];
+        let bad = ["", "get", "gte get", "help get", "get --help", "--version", "-V get a", "get a --tls-key x", "x"];
+        let read = |line: &str, read: fn(&[OsString]) -> Option<Cli>| {
+            let words: Vec<OsString> =
+                ["cachectl"].into_iter().chain(line.split_whitespace()).map(Into::into).collect();
+            read(&words).map(|cli| format!("{cli:?}"))
+        };
+        for line in good.into_iter().chain(bad) {
+            let few = read(line, Cli::read_few);
+            assert_eq!(few, read(line, |words| Cli::try_parse_from(words).ok()), "{line}");
+            assert_eq!(few.is_some(), good.contains(&line), "{line}");
+        }
     }
 }

@@ -34,15 +34,13 @@ pub mod value;
 
 use std::ffi::OsString;
 
-use clap::Parser as _;
-
 use crate::exit::Exit;
 use crate::render::Printer;
 
 /// Runs one command line, `cachectl` itself first, to its exit status.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     render::report_panics(Exit::Bug as i32);
-    let cli = match cli::Cli::try_parse_from(arguments) {
+    let cli = match cli::Cli::read(&arguments.into_iter().collect::<Vec<_>>()) {
         Ok(cli) => cli,
         // Help and version are answers; all else is a usage error, which quotes what was typed.
         Err(error) if error.use_stderr() => {

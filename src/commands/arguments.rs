@@ -5,11 +5,10 @@ use std::fs::File;
 use std::io::Read as _;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::Path;
-use std::sync::LazyLock;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use clap::Args;
+use clap::{Arg, Args};
 use jiff::{SpanRelativeTo, Timestamp};
 
 use crate::backend::BACKENDS;
@@ -281,17 +280,29 @@ pub fn limit(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
+/// Adds the tables to the long help of the global options. They are long to put together, so that
+/// only who asks for help has it done.
+pub fn with_tables(option: Arg) -> Arg {
+    match option.get_id().as_str() {
+        "backend" => option.long_help(backend_help()),
+        "serializer" => option.long_help(serializer_help()),
+        "layout" => option.long_help(layout_help()),
+        "max" => option.long_help(limits_help()),
+        _ => option,
+    }
+}
+
 /// `--backend` in long: the table.
-pub static BACKEND_HELP: LazyLock<String> = LazyLock::new(|| {
+fn backend_help() -> String {
     let rows = BACKENDS.iter().map(|row| format!("  {:<36} {}", row.example, row.about));
     format!(
         "Where entries are [default: disk: in the user's cache directory]\n\n{}",
         rows.collect::<Vec<_>>().join("\n")
     )
-});
+}
 
 /// `--serializer` in long: the table.
-pub static SERIALIZER_HELP: LazyLock<String> = LazyLock::new(|| {
+fn serializer_help() -> String {
     let rows = LAYERS.iter().map(|row| {
         let parameters = row.parameters.iter().map(|parameter| {
             let (low, high) = (parameter.range.start(), parameter.range.end());
@@ -304,16 +315,16 @@ pub static SERIALIZER_HELP: LazyLock<String> = LazyLock::new(|| {
          [default: what the bytes show; json:// for a new entry]\n\n{}",
         rows.collect::<Vec<_>>().join("\n")
     )
-});
+}
 
 /// `--layout` in long: the table.
-pub static LAYOUT_HELP: LazyLock<String> = LazyLock::new(|| {
+fn layout_help() -> String {
     let rows = LAYOUTS.iter().map(|row| format!("  {:<16} {}", row.example, row.about));
     format!("How keys are named\n\n{}", rows.collect::<Vec<_>>().join("\n"))
-});
+}
 
 /// `--max` in long: the table.
-pub static LIMITS_HELP: LazyLock<String> = LazyLock::new(|| {
+fn limits_help() -> String {
     let rows = LIMITS.iter().map(|row| {
         let most = *(row.field)(&mut Limits::DEFAULT.clone());
         format!("  {:<9} {} ({}) [default: {most}]", row.name, row.about, row.unit)
@@ -322,7 +333,7 @@ pub static LIMITS_HELP: LazyLock<String> = LazyLock::new(|| {
         "Raise or lower a limit on what is read and decoded; may be repeated\n\n{}",
         rows.collect::<Vec<_>>().join("\n")
     )
-});
+}
 
 #[cfg(test)]
 mod tests {

@@ -26,15 +26,12 @@ use crate::secret::redact;
 pub struct Global {
     /// Where entries are [default: disk: in the user's cache directory]
     #[arg(short, long, env = "CACHECTL_BACKEND", value_name = "URL", global = true, hide_env_values = true)]
-    #[arg(long_help = arguments::BACKEND_HELP.as_str())]
     pub backend: Option<String>,
     /// How values are encoded [default: detected]
     #[arg(short, long, env = "CACHECTL_SERIALIZER", value_name = "URL", global = true)]
-    #[arg(long_help = arguments::SERIALIZER_HELP.as_str())]
     pub serializer: Option<String>,
     /// How keys are named
     #[arg(short, long, env = "CACHECTL_LAYOUT", value_name = "URL", global = true, default_value = "plain:")]
-    #[arg(long_help = arguments::LAYOUT_HELP.as_str())]
     pub layout: String,
     /// Namespace of the layout, taken literally
     #[arg(short, long, env = "CACHECTL_NAMESPACE", value_name = "NAME", global = true)]
@@ -47,7 +44,7 @@ pub struct Global {
     pub timeout: Duration,
     /// Raise or lower a limit on what is decoded; may be repeated
     #[arg(long = "max", value_name = "NAME=N", global = true, action = ArgAction::Append)]
-    #[arg(long_help = arguments::LIMITS_HELP.as_str(), value_parser = arguments::limit)]
+    #[arg(value_parser = arguments::limit)]
     pub max: Vec<String>,
     /// End with status 3 when a value names what is dangerous to call, such as os.system
     #[arg(long, global = true)]
