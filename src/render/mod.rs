@@ -245,9 +245,9 @@ impl Printer {
     }
 
     fn width(&self) -> usize {
-        match terminal_size::terminal_size() {
-            Some((columns, _)) if self.terminal => usize::from(columns.0),
-            _ => 80,
+        match self.terminal.then(terminal_size::terminal_size).flatten() {
+            Some((columns, _)) => usize::from(columns.0),
+            None => 80,
         }
     }
 }
