@@ -28,8 +28,9 @@ use super::url::{Place, Target};
 use super::wire::{Socket, Wire};
 use crate::backend::Options;
 
-/// Bytes taken from the socket at once.
-const READ_MOST: usize = 64 << 10;
+/// Bytes taken from the socket at once. All of the buffer is cleared before its first use, and what is
+/// longer goes past it.
+const READ_MOST: usize = 16 << 10;
 
 /// An open connection.
 pub struct Stream {
