@@ -5,7 +5,9 @@
 //! of nothing but keys costs 20 bytes a key. The hash is seeded, so that no document can be made
 //! to collide. It knows no format.
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher as _;
+
+use foldhash::fast::RandomState;
 
 use crate::value::draft::Draft;
 use crate::value::{Id, Span, Value};
@@ -35,7 +37,7 @@ struct Known {
 
 impl Default for Keys {
     fn default() -> Keys {
-        Keys { seed: RandomState::new(), known: Vec::new(), table: vec![0; 64], last: 0, open: Vec::new(), maps: 0 }
+        Keys { seed: RandomState::default(), known: Vec::new(), table: vec![0; 64], last: 0, open: Vec::new(), maps: 0 }
     }
 }
 

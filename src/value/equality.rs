@@ -5,7 +5,9 @@
 
 use std::borrow::Cow;
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
+
+use foldhash::fast::RandomState;
+use foldhash::{HashMap, HashSet};
 
 use super::{Id, Identity, Members, Node, Step, Value, scalar, to_u32};
 
@@ -14,8 +16,8 @@ impl Value {
     /// Order counts in dicts and sets too: a write keeps it.
     #[must_use]
     pub fn same(&self, other: &Value) -> bool {
-        let mut twins: HashMap<Identity, Identity> = HashMap::new();
-        let mut taken: HashSet<Identity> = HashSet::new();
+        let mut twins: HashMap<Identity, Identity> = HashMap::default();
+        let mut taken: HashSet<Identity> = HashSet::default();
         let mut stack = vec![(self.root, other.root)];
         let (mut mine, mut theirs) = (Vec::new(), Vec::new());
         while let Some((a, b)) = stack.pop() {
@@ -79,7 +81,8 @@ impl Value {
         if members.len() <= 2 {
             return 0;
         }
-        let mut places: HashMap<Key<'_>, usize> = HashMap::with_capacity(members.len() / 2);
+        let mut places: HashMap<Key<'_>, usize> =
+            HashMap::with_capacity_and_hasher(members.len() / 2, RandomState::default());
         let mut kept: Vec<Node> = Vec::new();
         for (index, pair) in members.chunks_exact(2).enumerate() {
             match places.entry(self.key(pair[0], index)) {
@@ -111,7 +114,7 @@ impl Value {
     /// dropped.
     pub fn dedupe_set(&mut self, id: Id) -> usize {
         let members = self.members(id);
-        let mut seen = HashSet::with_capacity(members.len());
+        let mut seen = HashSet::with_capacity_and_hasher(members.len(), RandomState::default());
         let is_new = |(index, node): &(usize, Node)| seen.insert(self.key(*node, *index));
         let kept: Vec<Node> = members.iter().copied().enumerate().filter(is_new).map(|(_, node)| node).collect();
         let dropped = members.len() - kept.len();
