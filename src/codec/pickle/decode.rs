@@ -9,12 +9,14 @@
 //! unescaped or translated is put behind the input at the end: see [`Draft`]. The bytes are
 //! hostile: nothing is reserved before a length has met the input's end or a limit.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+
+use foldhash::HashMap;
 
 use super::integer::{self, Int};
 use super::lines::{raw_unicode_unescape, string_unescape};
 use super::opcode::{self as op};
+use super::records::Records;
 use super::{HIGHEST_PROTOCOL, names};
 use crate::codec::Error;
 use crate::codec::cursor::is_ascii;
@@ -49,15 +51,15 @@ pub(in crate::codec) fn decode(bytes: Vec<u8>, limits: &Limits, notes: &mut Vec<
     let root = machine.run().map_err(|error| *error)?;
     let protocol = if machine.protocol == 0 { u8::from(!machine.is_text) } else { machine.protocol };
     let Machine { draft, mut dicts, mut sets, odd, at, .. } = machine;
-    dicts.sort_unstable();
-    dicts.dedup();
     let trailing = bytes.len() - at;
     let mut value = draft.finish(root).over(bytes);
     value.check_depth(limits).map_err(|exceeded| Error::limit("pickle", None, exceeded))?;
-    sets.sort_unstable();
-    sets.dedup();
+    for ids in [&mut dicts, &mut sets] {
+        ids.sort_unstable();
+        ids.dedup();
+    }
     check_keys(&value, &dicts, &sets, limits).map_err(|exceeded| Error::limit("pickle", None, exceeded))?;
-    let repeated = dedupe(&mut value, &dicts);
+    let repeated = dicts.iter().map(|id| value.dedupe(*id)).sum();
     let members = sets.iter().map(|id| value.dedupe_set(*id)).sum();
     odd.tell(repeated, members, trailing, notes);
     Ok(Pickled { value, trailing, protocol })
@@ -144,7 +146,8 @@ struct Machine<'a> {
     scanned: u64,
     buffers: u32,
     globals: Globals,
-    /// Dicts that were filled.
+    records: Records,
+    /// Dicts that may have equal keys.
     dicts: Vec<Id>,
     /// Sets and frozensets of more than one member.
     sets: Vec<Id>,
@@ -185,12 +188,13 @@ impl<'a> Machine<'a> {
             marks: Vec::with_capacity(16),
             floor: 0,
             memo: Vec::with_capacity(room),
-            memo_far: HashMap::new(),
+            memo_far: HashMap::default(),
             memo_count: 0,
             steps: 0,
             scanned: 0,
             buffers: 0,
             globals: Globals::default(),
+            records: Records::default(),
             dicts: Vec::new(),
             sets: Vec::new(),
             made: usize::MAX,
@@ -705,7 +709,9 @@ impl Machine<'_> {
             _ => {
                 self.check_pairs(from)?;
                 self.collect(from, Node::Dict)?;
-                if let Some(Node::Dict(id)) = self.stack.last() {
+                if let Some(Node::Dict(id)) = self.stack.last()
+                    && !self.records.has(&self.draft, *id, self.draft.value.members(*id))
+                {
                     self.dicts.push(*id);
                 }
                 Ok(())
@@ -740,10 +746,12 @@ impl Machine<'_> {
         self.check_pairs(from)?;
         match self.filled(from)? {
             Node::Dict(id) => {
-                self.draft.value.extend(id, &self.stack[from..]);
-                if self.dicts.last() != Some(&id) {
+                let pairs = &self.stack[from..];
+                let is_first = self.draft.value.members(id).is_empty();
+                if !(is_first && self.records.has(&self.draft, id, pairs)) && self.dicts.last() != Some(&id) {
                     self.dicts.push(id);
                 }
+                self.draft.value.extend(id, pairs);
             }
             _ if from == self.stack.len() => {}
             Node::Object(id) => self.record(id, from, Step::Items),
@@ -1164,43 +1172,6 @@ fn check_keys(value: &Value, dicts: &[Id], sets: &[Id], limits: &Limits) -> Resu
     let keys = dicts.iter().flat_map(|id| value.members(*id).iter().step_by(2));
     let total: u64 = keys.chain(sets.iter().flat_map(|id| value.members(*id))).map(long).sum();
     if total / 4 > limits.decoded { Err(limits.exceeded("decoded")) } else { Ok(()) }
-}
-
-/// Drops what is repeated in dicts. Most dicts of a cache are records: one whose keys are those of
-/// the record before, and a small one without repetition, are not looked at any closer.
-fn dedupe(value: &mut Value, dicts: &[Id]) -> usize {
-    let mut record: Vec<Node> = Vec::new();
-    let mut dropped = 0;
-    for &id in dicts {
-        let members = value.members(id);
-        let as_before = |(pair, key): (&[Node], &Node)| match (pair[0], *key) {
-            (Node::Str(now), Node::Str(before)) => now == before,
-            _ => false,
-        };
-        let same_len = members.len() == 2 * record.len();
-        if members.len() <= 2 || (same_len && members.chunks_exact(2).zip(&record).all(as_before)) {
-            continue;
-        }
-        if members.len() > 32 || !is_record(value, members) {
-            dropped += value.dedupe(id);
-            continue;
-        }
-        record.clear();
-        record.extend(members.iter().step_by(2));
-    }
-    dropped
-}
-
-/// Whether the keys are texts, each another one.
-fn is_record(value: &Value, members: &[Node]) -> bool {
-    let keys = || members.iter().step_by(2);
-    keys().enumerate().all(|(index, key)| match *key {
-        Node::Str(span) => keys().take(index).all(|other| match *other {
-            Node::Str(before) => before.len != span.len || value.text(before) != value.text(span),
-            _ => false,
-        }),
-        _ => false,
-    })
 }
 
 fn small(count: usize) -> u32 {

@@ -13,6 +13,7 @@ mod integer;
 mod lines;
 mod names;
 mod opcode;
+mod records;
 
 use super::{Error, Parameter, Parameters, Row, Serializer, Work};
 use crate::limits::Limits;
