@@ -159,6 +159,9 @@ fn is_hidden(name: &[u8]) -> bool {
     name.starts_with(b"__") && name != b"__new__"
 }
 
+/// What every module has that leads to all others: `__main__.__builtins__.eval`.
+const OF_MODULES: [&str; 5] = ["__builtins__", "__dict__", "__import__", "__loader__", "__spec__"];
+
 /// No honest name goes through as many others.
 const PARTS_MAX: usize = 64;
 
@@ -166,10 +169,14 @@ const PARTS_MAX: usize = 64;
 #[must_use]
 pub fn is_dangerous(module: &[u8], name: &[u8]) -> bool {
     let (Ok(module), Ok(name)) = (std::str::from_utf8(module), std::str::from_utf8(name)) else { return false };
-    let mut owner = module;
+    // What CPython 2 calls it reaches CPython 3 unchanged from protocol 3 on.
+    let mut owner = if module == "__builtin__" { "builtins" } else { module };
     for (at, part) in name.split('.').enumerate() {
-        // A dotted name may go through a module that another has imported: `posixpath.os.system`.
-        if at == PARTS_MAX || is_listed(owner, part) || at > 0 && is_hidden(part.as_bytes()) {
+        // A dotted name may go through a module that another has imported: `posixpath.os.system`,
+        // and `random._os.system`, which is imported so as to look private.
+        let public = if at == 0 { owner } else { owner.trim_start_matches('_') };
+        let leads_on = if at == 0 { OF_MODULES.contains(&part) } else { is_hidden(part.as_bytes()) };
+        if at == PARTS_MAX || leads_on || is_listed(owner, part) || is_listed(public, part) {
             return true;
         }
         owner = part;
@@ -198,85 +205,121 @@ const WHOLE: &[(&str, &[&str])] = &[
     ("posix", &["fspath", "stat_result", "statvfs_result", "terminal_size", "times_result", "uname_result"]),
     ("nt", &["fspath", "stat_result", "statvfs_result", "terminal_size", "times_result", "uname_result"]),
     ("subprocess", &["CompletedProcess", "TimeoutExpired"]),
-    ("_posixsubprocess", &[]), ("_winapi", &[]), ("asyncio.subprocess", &[]), ("asyncio.unix_events", &[]),
-    ("asyncio.windows_utils", &[]), ("commands", &[]), ("popen2", &[]), ("pty", &[]), ("multiprocessing", &[]),
-    ("_multiprocessing", &[]), ("signal", &["Signals", "Handlers", "Sigmasks"]), ("resource", &["struct_rusage"]),
+    ("_posixsubprocess", &[]), ("_bootsubprocess", &[]), ("_winapi", &[]), ("asyncio", &["QueueEmpty", "QueueFull"]),
+    ("commands", &[]), ("popen2", &[]), ("pty", &[]), ("multiprocessing", &[]), ("_multiprocessing", &[]),
+    ("signal", &["Signals", "Handlers", "Sigmasks"]), ("resource", &["struct_rusage"]), ("fcntl", &[]),
     ("sys", &["intern", "getsizeof"]), ("_thread", &["RLock", "allocate_lock"]), ("atexit", &[]),
-    ("faulthandler", &[]),
-    ("gc", &[]), ("msvcrt", &[]), ("winreg", &[]), ("platform", &["uname_result"]), ("webbrowser", &[]),
+    ("faulthandler", &[]), ("gc", &[]), ("msvcrt", &[]), ("winreg", &[]), ("_winreg", &[]),
+    ("platform", &["uname_result"]), ("webbrowser", &[]), ("mailcap", &[]), ("pipes", &[]), ("pexpect", &[]),
+    ("_aix_support", &[]), ("_osx_support", &[]), ("_pyrepl", &[]), ("_interpreters", &[]),
+    ("_xxsubinterpreters", &[]), ("concurrent.interpreters", &[]),
     // Code.
     ("importlib", &[]), ("_frozen_importlib", &[]), ("_frozen_importlib_external", &[]), ("_imp", &[]), ("imp", &[]),
     ("runpy", &[]), ("pkgutil", &[]), ("zipimport", &[]), ("code", &[]), ("codeop", &[]), ("marshal", &[]),
     ("pdb", &[]), ("bdb", &[]), ("profile", &[]), ("cProfile", &[]), ("trace", &[]), ("timeit", &[]),
     ("doctest", &[]), ("pydoc", &[]), ("unittest", &[]), ("ctypes", &[]), ("_ctypes", &[]), ("cffi", &[]),
-    ("distutils", &[]),
-    ("setuptools", &[]), ("pip", &[]), ("ensurepip", &[]), ("venv", &[]), ("site", &[]), ("lib2to3", &[]),
-    ("idlelib", &[]), ("py_compile", &[]), ("compileall", &[]), ("logging.config", &[]), ("cloudpickle", &[]),
-    ("dill", &[]), ("numpy.f2py", &[]), ("numpy.distutils", &[]), ("numpy.testing", &[]),
-    ("pandas.core.computation", &[]), ("torch.hub", &[]), ("torch._inductor", &[]),
-    ("torch.utils.cpp_extension", &[]),
+    ("distutils", &[]), ("setuptools", &[]), ("pip", &[]), ("ensurepip", &[]), ("venv", &[]), ("site", &[]),
+    ("lib2to3", &[]), ("idlelib", &[]), ("py_compile", &[]), ("compileall", &[]), ("rlcompleter", &[]),
+    ("cgitb", &[]), ("IPython", &[]), ("test.support", &[]), ("logging.config", &[]), ("cloudpickle", &[]),
+    ("dill", &[]), ("django.utils.module_loading", &[]), ("mako", &[]),
+    ("numpy.f2py", &[]), ("numpy.distutils", &[]), ("numpy.testing", &[]), ("numpy.ctypeslib", &[]),
+    ("pandas.core.computation", &[]), ("torch.hub", &[]), ("torch._dynamo", &[]), ("torch._inductor", &[]),
+    ("torch.fx.experimental", &[]), ("torch.jit.unsupported_tensor_ops", &[]), ("torch.utils._config_module", &[]),
+    ("torch.utils.bottleneck", &[]), ("torch.utils.collect_env", &[]), ("torch.utils.cpp_extension", &[]),
+    ("torch.utils.data.datapipes.utils", &[]),
     // They do something when they are imported.
     ("this", &[]), ("antigravity", &[]),
     // Pickles in a pickle.
     ("pickle", &["PickleBuffer"]), ("_pickle", &["PickleBuffer"]), ("cPickle", &[]), ("shelve", &[]), ("joblib", &[]),
-    ("pandas.io.pickle", &[]), ("pandas.compat.pickle_compat", &[]),
+    ("jsonpickle", &[]), ("pandas.io.pickle", &[]), ("pandas.compat.pickle_compat", &[]), ("sklearn.externals", &[]),
+    ("numpy.lib.format", &[]), ("numpy.lib.npyio", &[]), ("numpy.lib._npyio_impl", &[]),
     // Files.
     ("shutil", &[]), ("tempfile", &["SpooledTemporaryFile"]), ("fileinput", &[]), ("dbm", &[]), ("mmap", &[]),
-    ("linecache", &[]),
+    ("linecache", &[]), ("readline", &[]), ("logging.handlers", &[]), ("_posixshmem", &[]),
     // Connections.
     ("socket", &["AddressFamily", "AddressInfo", "MsgFlag", "SocketKind", "gaierror", "herror", "timeout"]),
     ("_socket", &["gaierror", "herror", "timeout"]), ("socketserver", &[]), ("http.client", &[]),
-    ("http.server", &[]),
+    ("http.server", &[]), ("wsgiref", &[]),
     ("urllib.request", &[]), ("ftplib", &[]), ("smtplib", &[]), ("poplib", &[]), ("imaplib", &[]), ("nntplib", &[]),
     ("telnetlib", &[]), ("xmlrpc", &[]), ("requests.api", &[]), ("paramiko", &[]),
 ];
 
-/// Names in modules that are harmless otherwise.
+/// What a path does to its file.
+const OF_PATHS: &[&str] = &[
+    "chmod",
+    "hardlink_to",
+    "lchmod",
+    "link_to",
+    "mkdir",
+    "open",
+    "read_bytes",
+    "read_text",
+    "rename",
+    "replace",
+    "rmdir",
+    "symlink_to",
+    "touch",
+    "unlink",
+    "write_bytes",
+    "write_text",
+];
+
+/// Names in modules, or in classes where the name is dotted, that are harmless otherwise.
 #[rustfmt::skip]
 const PARTS: &[(&str, &[&str])] = &[
     ("builtins", &[
-        "__import__", "apply", "breakpoint", "compile", "delattr", "eval", "exec", "execfile", "exit", "file",
-        "globals",
-        "help", "input", "locals", "open", "quit", "reload", "setattr", "vars",
+        "__build_class__", "__import__", "apply", "breakpoint", "compile", "delattr", "eval", "exec", "execfile",
+        "exit", "file", "globals", "help", "input", "locals", "open", "quit", "raw_input", "reload", "setattr", "vars",
     ]),
     ("operator", &["attrgetter", "methodcaller"]), ("_operator", &["attrgetter", "methodcaller"]),
     ("types", &["CodeType", "FunctionType", "LambdaType", "ModuleType"]),
+    // They say what opcodes that name nothing stand for.
+    ("copyreg", &["_extension_cache", "_extension_registry", "_inverted_registry", "add_extension"]),
+    ("typing", &["_eval_type", "get_type_hints"]), ("ForwardRef", &["_evaluate"]), ("uuid", &["_get_command_stdout"]),
+    ("Path", OF_PATHS), ("PosixPath", OF_PATHS), ("WindowsPath", OF_PATHS),
     ("io", &["FileIO", "open", "open_code"]), ("_io", &["FileIO", "open", "open_code"]), ("codecs", &["open"]),
-    ("_pyio", &["FileIO", "open", "open_code"]), ("zipfile", &["ZipFile", "PyZipFile"]), ("tarfile",
-    &["TarFile", "open"]),
-    ("sqlite3", &["connect"]), ("_sqlite3", &["connect"]), ("bz2", &["open"]), ("gzip", &["open"]), ("lzma",
-    &["open"]),
-    ("asyncio", &["create_subprocess_exec", "create_subprocess_shell", "run"]), ("asyncio.runners", &["run"]),
+    ("_pyio", &["FileIO", "open", "open_code"]), ("zipfile", &["ZipFile", "PyZipFile"]),
+    ("tarfile", &["TarFile", "open"]),
+    ("sqlite3", &["Connection", "connect"]), ("sqlite3.dbapi2", &["Connection", "connect"]),
+    ("_sqlite3", &["Connection", "connect"]),
+    ("bz2", &["BZ2File", "open"]), ("gzip", &["GzipFile", "open"]), ("lzma", &["LZMAFile", "open"]),
     ("inspect", &["getattr_static"]), ("logging", &["FileHandler"]), ("threading", &["Thread", "Timer"]),
-    ("numpy", &["load", "loadtxt", "genfromtxt", "fromfile", "memmap"]),
+    ("concurrent.futures.process", &["ProcessPoolExecutor"]), ("psutil", &["Popen"]), ("pytest", &["main"]),
+    ("numpy", &["load", "loadtxt", "genfromtxt", "fromfile", "memmap"]), ("numpy.core.memmap", &["memmap"]),
+    ("numpy._core.memmap", &["memmap"]), ("keras.models", &["load_model"]),
     ("pandas", &["eval", "read_pickle"]), ("yaml", &["load", "load_all", "unsafe_load", "full_load"]),
+    ("jinja2", &["Template"]), ("jinja2.environment", &["Template"]), ("werkzeug.utils", &["import_string"]),
     ("requests", &["delete", "get", "head", "patch", "post", "put", "request"]),
-    ("torch", &["load"]), ("torch.jit", &["load"]), ("torch.serialization", &["load"]), ("torch.storage",
-    &["_load_from_bytes"]),
+    ("httpx", &["delete", "get", "head", "patch", "post", "put", "request", "stream"]),
+    ("aiohttp", &["ClientSession", "request"]), ("aiohttp.client", &["ClientSession", "request"]),
+    ("ssl", &["SSLSocket", "get_server_certificate", "wrap_socket"]),
+    ("torch", &["load"]), ("torch.jit", &["load"]), ("torch.serialization", &["load"]),
+    ("torch.storage", &["_load_from_bytes"]),
 ];
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    #[rustfmt::skip]
+    const DANGEROUS: &[&str] = &[
+        "os.system", "posix.popen", "subprocess.Popen", "builtins.eval", "importlib.import_module", "ctypes.CDLL",
+        "importlib.machinery.SourceFileLoader", "pickle.loads", "operator.attrgetter", "posixpath.os.system",
+        "app.User.__init__.__globals__", "this.s", "torch.load", "os.fdopen", "nt.system", "builtins.__import__",
+        "builtins.open", "__builtin__.eval", "__builtin__.raw_input", "commands.getoutput", "runpy.run_path",
+        "socket.create_connection", "pty.spawn", "ctypes.util.find_library", "shutil.rmtree", "sys.modules",
+        "collections._sys.modules.get", "random._os.system", "__main__.__builtins__.eval", "app.__dict__",
+        "copyreg.add_extension", "operator.methodcaller", "_pickle.loads", "code.InteractiveInterpreter",
+        "types.CodeType", "types.FunctionType", "asyncio.create_subprocess_shell",
+        "asyncio.base_events.BaseEventLoop", "webbrowser.open", "pip._internal.main",
+        "numpy.testing._private.utils.runstring", "numpy.lib.npyio.load", "torch._dynamo.guards.GuardBuilder.get",
+        "test.support.script_helper.assert_python_ok", "pathlib.Path.unlink", "pathlib.io.open",
+        "typing.ForwardRef._evaluate", "uuid._get_command_stdout", "timeit.timeit", "pydoc.locate",
+    ];
+
     #[test]
     fn a_name_is_judged_by_module_and_through_modules() {
-        for name in [
-            "os.system",
-            "posix.popen",
-            "subprocess.Popen",
-            "builtins.eval",
-            "importlib.import_module",
-            "ctypes.CDLL",
-            "importlib.machinery.SourceFileLoader",
-            "pickle.loads",
-            "operator.attrgetter",
-            "posixpath.os.system",
-            "app.User.__init__.__globals__",
-            "this.s",
-            "torch.load",
-            "os.fdopen",
-        ] {
+        for name in DANGEROUS {
             let dots = name.match_indices('.').map(|(at, _)| name.split_at(at));
             let mut splits = dots.map(|(module, name)| (module.as_bytes(), &name.as_bytes()[1..]));
             assert!(splits.any(|(module, name)| is_dangerous(module, name)), "{name}");
@@ -294,6 +337,13 @@ mod tests {
             ("__main__", "__name__"),
             ("pathlib", "PosixPath"),
             ("codecs", "encode"),
+            ("copyreg", "__newobj__"),
+            ("pathlib", "Path"),
+            ("typing", "ForwardRef"),
+            ("asyncio.exceptions", "CancelledError"),
+            ("app._os_names", "system"),
+            ("app", "Path.join"),
+            ("app", "__pyx_unpickle_Enum"),
         ] {
             assert!(!is_dangerous(module.as_bytes(), name.as_bytes()), "{module}.{name}");
         }
