@@ -57,7 +57,9 @@ impl Value {
             | (Node::ByteArray(x), Node::ByteArray(y))
             | (Node::Big(x), Node::Big(y)) => self.text(x) == other.text(y),
             (Node::Ext(m, x), Node::Ext(n, y)) => m == n && self.text(x) == other.text(y),
-            (Node::Global(x), Node::Global(y)) => self.global(x) == other.global(y),
+            (Node::Global(x), Node::Global(y)) => {
+                self.global(x) == other.global(y) && self.is_flat(x) == other.is_flat(y)
+            }
             (Node::Object(x), Node::Object(y)) => {
                 let (x, y) = (self.object(x), other.object(y));
                 let alike = |(a, b): (&Step, &Step)| match (*a, *b) {

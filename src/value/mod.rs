@@ -110,6 +110,8 @@ pub struct Global {
     pub module: Span,
     /// The name in the module; dotted for a nested class.
     pub name: Span,
+    /// Whether the dots are the name's own: below protocol 4 a pickle names the attribute `"A.B"`.
+    pub is_flat: bool,
 }
 
 /// How an object would have been made.
@@ -356,21 +358,28 @@ impl Value {
     pub fn global_named(&mut self, module: &str, name: &str) -> Node {
         let module = self.push_text(module.as_bytes());
         let name = self.push_text(name.as_bytes());
-        Node::Global(self.push_global(Global { module, name }))
+        Node::Global(self.push_global(Global { module, name, is_flat: false }))
     }
 
     /// Module and name of a global.
     #[must_use]
     pub fn global(&self, id: Id) -> (&[u8], &[u8]) {
-        let Global { module, name } = self.globals[id.0 as usize];
+        let Global { module, name, .. } = self.globals[id.index()];
         (self.text(module), self.text(name))
     }
 
     /// Where the names of a global stand.
     #[must_use]
     pub fn global_spans(&self, id: Id) -> (Span, Span) {
-        let Global { module, name } = self.globals[id.index()];
+        let Global { module, name, .. } = self.globals[id.index()];
         (module, name)
+    }
+
+    /// Whether a name with dots is that of one attribute, and not of a class nested in others.
+    #[must_use]
+    pub fn is_flat(&self, id: Id) -> bool {
+        let Global { name, is_flat, .. } = self.globals[id.index()];
+        is_flat && self.text(name).contains(&b'.')
     }
 
     /// The ids of all globals, in the order of their first use.
@@ -427,8 +436,8 @@ impl Value {
         self.members.extend(other.members.iter().map(|node| by.node(*node)));
         let moved = other.containers.iter().map(|one| Members { start: one.start + by.members, ..*one });
         self.containers.extend(moved);
-        self.globals
-            .extend(other.globals.iter().map(|one| Global { module: by.span(one.module), name: by.span(one.name) }));
+        let named = |one: &Global| Global { module: by.span(one.module), name: by.span(one.name), ..*one };
+        self.globals.extend(other.globals.iter().map(named));
         self.objects.extend(other.objects.iter().map(|one| Object {
             how: one.how,
             callable: by.node(one.callable),

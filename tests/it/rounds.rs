@@ -130,6 +130,29 @@ fn typed_json_loses_nothing_of_any_captured_value() {
     assert_eq!((identical.len(), other.len()), (1566, 47));
 }
 
+/// What is rare, as CPython 3.11 reads it, goes round byte by byte.
+#[test]
+fn what_no_library_wrote_goes_round_too() {
+    for (protocol, bytes) in [
+        // The attribute `"A.B"` of the module, and `B` of its class `A`: below protocol 4 they are two things.
+        (0, &b"(cm\nA.B\np0\ng0\ntp1\n."[..]),
+        (2, b"\x80\x02cm\nA.B\nq\x00."),
+        (3, b"\x80\x03cm\nA.B\nq\x00)\x81q\x01."),
+        (2, b"\x80\x02c__builtin__\ngetattr\nq\x00cm\nA\nq\x01X\x01\x00\x00\x00Bq\x02\x86q\x03Rq\x04."),
+        (4, b"\x80\x04\x95\x0d\x00\x00\x00\x00\x00\x00\x00\x8c\x01m\x94\x8c\x03A.B\x94\x93\x94."),
+    ] {
+        let codec = Codec::parse(&format!("pickle://?pickle-protocol={protocol}")).unwrap();
+        let made = round(&codec, bytes).unwrap_or_else(|error| panic!("{}: {error}", bytes.escape_ascii()));
+        assert_eq!(made.escape_ascii().to_string(), bytes.escape_ascii().to_string());
+    }
+    let later = Codec::parse("pickle://?pickle-protocol=4").unwrap();
+    let error = round(&later, b"\x80\x02cm\nA.B\nq\x00.").unwrap_err();
+    assert!(
+        error.ends_with("the name `m.A.B` has dots that are not followed and needs protocol 3 or lower"),
+        "{error}"
+    );
+}
+
 /// Over the entry itself, without being told how it was written: what `set` takes, it has compared.
 #[test]
 fn set_takes_the_typed_json_of_every_entry_over_the_entry() {

@@ -162,7 +162,8 @@ struct Globals {
     by_span: HashMap<Span, u32>,
     by_text: HashMap<Box<[u8]>, u32>,
     spans: Vec<Span>,
-    ids: HashMap<(u32, u32), Id>,
+    /// By module, name and whether dots are followed, which a second PROTO may change.
+    ids: HashMap<(u32, u32, bool), Id>,
     meanings: Vec<Meaning>,
 }
 
@@ -850,7 +851,8 @@ impl Machine<'_> {
 
     /// The global of these names: the same one for the same names.
     fn global(&mut self, module: Span, name: Span) -> Res<Id> {
-        let key = (self.number(module), self.number(name));
+        let follows_dots = self.protocol >= 4;
+        let key = (self.number(module), self.number(name), follows_dots);
         if let Some(id) = self.globals.ids.get(&key) {
             return Ok(*id);
         }
@@ -869,7 +871,7 @@ impl Machine<'_> {
                     Some(modern_name) => self.push_text(modern_name.as_bytes())?,
                     None => name,
                 };
-                let same = (self.number(module), self.number(name));
+                let same = (self.number(module), self.number(name), follows_dots);
                 let known = self.globals.ids.get(&same).copied();
                 let id = known.unwrap_or_else(|| self.new_global(module, name));
                 self.globals.ids.insert(same, id);
@@ -892,7 +894,7 @@ impl Machine<'_> {
             _ => Meaning::Other,
         };
         self.globals.meanings.push(meaning);
-        self.draft.value.push_global(Global { module, name })
+        self.draft.value.push_global(Global { module, name, is_flat: self.protocol < 4 })
     }
 
     /// The number of a text, the same for equal texts.

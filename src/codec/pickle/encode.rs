@@ -156,6 +156,8 @@ struct Memo<'v> {
     no_bytes: u32,
     latin1: u32,
     globals: HashMap<(&'v [u8], &'v [u8]), u32>,
+    /// Those whose dots are not followed.
+    flat_globals: HashMap<(&'v [u8], &'v [u8]), u32>,
     /// `__new__` of the class that has this memo index.
     new_of: HashMap<u32, u32>,
 }
@@ -204,6 +206,7 @@ impl<'v> Encoder<'v> {
                 no_bytes: NO_MEMO,
                 latin1: NO_MEMO,
                 globals: HashMap::new(),
+                flat_globals: HashMap::new(),
                 new_of: HashMap::new(),
             },
             buffers: 0,
@@ -306,6 +309,9 @@ impl<'v> Encoder<'v> {
             Node::ByteArray(span) => return self.byte_array(span),
             Node::Global(id) => {
                 let (module, name) = self.value.global(id);
+                if self.value.is_flat(id) {
+                    return self.flat_global(module, name);
+                }
                 return self.global(module, name, Some(self.value.global_spans(id)));
             }
             Node::Extension(code) => return self.extension(code),
@@ -688,6 +694,25 @@ impl<'v> Encoder<'v> {
         }
         let index = self.put();
         self.memo.globals.insert((module, name), index);
+        Ok(())
+    }
+
+    /// A global whose name has dots of its own, which from protocol 4 on nothing can name.
+    fn flat_global(&mut self, module: &'v [u8], name: &'v [u8]) -> Result<(), Error> {
+        if let Some(index) = self.memo.flat_globals.get(&(module, name)) {
+            let index = *index;
+            self.get(index);
+            return Ok(());
+        }
+        if self.protocol >= 4 {
+            let shown = format!("{}.{}", String::from_utf8_lossy(module), String::from_utf8_lossy(name));
+            return Err(unfit(format!(
+                "the name `{shown}` has dots that are not followed and needs protocol 3 or lower"
+            )));
+        }
+        self.global_lines(module, name)?;
+        let index = self.put();
+        self.memo.flat_globals.insert((module, name), index);
         Ok(())
     }
 

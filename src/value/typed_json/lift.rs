@@ -419,7 +419,7 @@ impl<'v> Lifting<'v> {
             }
             "$global" => match node {
                 Node::Str(span) => self.global(name, span)?,
-                _ => self.global_pair(node)?,
+                _ => self.global_parts(node)?,
             },
             "$int" => {
                 let expected = "`$int` takes hexadecimal text such as \"-0x1f\"";
@@ -604,10 +604,11 @@ impl<'v> Lifting<'v> {
             .ok_or_else(|| format!("`{form}` takes \"module.name\" or \"module:outer.inner\""))?;
         let (module, name) = (text[..at].to_vec(), text[at + 1..].to_vec());
         let (module, name) = (self.out.push_text(&module), self.out.push_text(&name));
-        Ok(Node::Global(self.out.push_global(Global { module, name })))
+        Ok(Node::Global(self.out.push_global(Global { module, name, is_flat: false })))
     }
 
-    fn global_pair(&mut self, node: Node) -> Result<Node, String> {
+    /// `[module, name]`, with any dots the name's own, or `[module, outer, inner, …]`.
+    fn global_parts(&mut self, node: Node) -> Result<Node, String> {
         let mut spans = Vec::new();
         for part in self.array("$global", node)? {
             let part = match *part {
@@ -616,8 +617,19 @@ impl<'v> Lifting<'v> {
             };
             spans.extend(if let Node::Str(span) = part { Some(span) } else { None });
         }
-        let [module, name] = spans[..] else { return Err("`$global` takes [module, name]".to_owned()) };
-        Ok(Node::Global(self.out.push_global(Global { module, name })))
+        match spans[..] {
+            [module, name] => Ok(Node::Global(self.out.push_global(Global { module, name, is_flat: true }))),
+            [module, ref parts @ ..] if parts.len() > 1 => {
+                let parts: Vec<&[u8]> = parts.iter().map(|part| self.out.text(*part)).collect();
+                if parts.iter().any(|part| part.contains(&b'.')) {
+                    return Err("`$global` takes [module, outer, inner] without dots".to_owned());
+                }
+                let name = parts.join(&b'.');
+                let name = self.out.push_text(&name);
+                Ok(Node::Global(self.out.push_global(Global { module, name, is_flat: false })))
+            }
+            _ => Err("`$global` takes [module, name]".to_owned()),
+        }
     }
 
     /// Puts an object together from what was lifted of it.

@@ -12,7 +12,7 @@ use crate::value::code_point::{code_point, is_surrogate};
 use crate::value::draft::Draft;
 use crate::value::identity::ByPart;
 use crate::value::known::{self, Known, TimeDelta};
-use crate::value::{Global, How, Id, Identity, Node, Object, Span, Step, Value, iso, print, python, scalar};
+use crate::value::{How, Id, Identity, Node, Object, Span, Step, Value, iso, print, python, scalar};
 
 /// The value as one of JSON nodes only.
 ///
@@ -178,8 +178,8 @@ impl Lowering<'_> {
                     self.record(&["$global"]);
                 }
                 None => {
-                    let Global { module, name } = source.globals[id.0 as usize];
-                    self.list(&[Node::Str(module), Node::Str(name)], Some("$global"));
+                    let parts = self.global_parts(id);
+                    self.list(&parts, Some("$global"));
                 }
             },
             Node::Object(id) => self.object(node, id),
@@ -407,13 +407,28 @@ impl Lowering<'_> {
         let (module, name) = self.source.global(id);
         let (module, name) = (std::str::from_utf8(module).ok()?, std::str::from_utf8(name).ok()?);
         let usual = !module.is_empty() && !name.is_empty() && !module.contains(':') && !name.contains(':');
-        if !usual {
+        if !usual || self.source.is_flat(id) {
             return None;
         }
         let text = format!("{module}{}{name}", if name.contains('.') { ':' } else { '.' });
         let made = self.text(text.as_bytes());
         self.globals.insert(id, made);
         Some(made)
+    }
+
+    /// The module, and the name: whole where its dots are its own, else attribute by attribute.
+    fn global_parts(&self, id: Id) -> Vec<Node> {
+        let (module, name) = self.source.global_spans(id);
+        if self.source.is_flat(id) {
+            return vec![Node::Str(module), Node::Str(name)];
+        }
+        let mut start = name.start as usize;
+        let parts = self.source.text(name).split(|byte| *byte == b'.').map(|part| {
+            let span = Draft::span(start, start + part.len());
+            start += part.len() + 1;
+            Node::Str(span)
+        });
+        std::iter::once(Node::Str(module)).chain(parts).collect()
     }
 
     /// Puts tasks in line, the first first.
