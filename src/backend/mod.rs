@@ -7,6 +7,7 @@
 pub mod disk;
 pub mod dummy;
 pub mod memory;
+pub mod net;
 pub mod redis;
 
 use std::fmt;

@@ -7,15 +7,13 @@
 use std::error::Error as _;
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use redis::{RedisError, ServerError};
-use rustls::{AlertDescription, CertificateError};
 
-use super::reply::TooMuch;
-use super::stream::Handshake;
-use super::url::Place;
+use crate::backend::net::{self, Place, Schemes};
 use crate::backend::{Error, ErrorKind, Options};
+
+const SCHEMES: Schemes = Schemes { protocol: "Redis's", clear: "redis://", tls: "rediss://" };
 
 /// What a server's error means: how its text starts, which kind it is, what to do.
 const ANSWERS: &[(&str, ErrorKind, &str)] = &[
@@ -89,89 +87,14 @@ pub fn refused(label: &str, doing: &str, error: &ServerError) -> Error {
 pub fn lost(label: &str, error: &RedisError, options: &Options, place: &Place) -> Error {
     // The crate keeps its causes behind an `Arc`, which is what `source` hands out.
     let source = error.source().and_then(|source| source.downcast_ref::<Arc<dyn std::error::Error + Send + Sync>>());
-    let system = source.and_then(|source| source.downcast_ref::<io::Error>());
-    let inner = system.and_then(io::Error::get_ref);
-    if inner.is_some_and(|inner| inner.is::<TooMuch>()) {
-        return Error::new(ErrorKind::Limit, format!("a reply of {label} is {}", options.limits.exceeded("stored")));
-    }
-    let tls = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>());
-    let (kind, why) = match (tls, system) {
-        (Some(error), _) => secured(error),
-        (None, Some(error)) => plain(error, options.timeout, place),
-        (None, None) if error.kind() == redis::ErrorKind::Parse => (
-            ErrorKind::Unreachable,
-            "it does not answer in Redis's protocol: another kind of server listens there".into(),
-        ),
-        (None, None) => (ErrorKind::Unreachable, error.to_string()),
-    };
-    Error::new(kind, format!("no connection to {label}: {why}"))
-}
-
-fn plain(error: &io::Error, timeout: Duration, place: &Place) -> (ErrorKind, String) {
-    let unix = matches!(place, Place::Unix(_));
-    let why = match error.kind() {
-        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => {
-            let during = match error.get_ref() {
-                Some(inner) if inner.is::<Handshake>() => " during the TLS handshake: does it speak TLS?",
-                _ => "",
+    match source.and_then(|source| source.downcast_ref::<io::Error>()) {
+        Some(error) => net::lost(label, error, options, place, &SCHEMES),
+        None => {
+            let why = match error.kind() {
+                redis::ErrorKind::Parse => SCHEMES.not_spoken(),
+                _ => error.to_string(),
             };
-            format!("no answer within {timeout:?}{during} (--timeout allows more)")
+            Error::new(ErrorKind::Unreachable, format!("no connection to {label}: {why}"))
         }
-        io::ErrorKind::ConnectionRefused => "connection refused: no server listens there".to_owned(),
-        io::ErrorKind::NotFound if unix => "there is no such socket: is the server running?".to_owned(),
-        io::ErrorKind::PermissionDenied if unix => {
-            return (ErrorKind::Denied, "this user may not open the socket".to_owned());
-        }
-        io::ErrorKind::UnexpectedEof
-        | io::ErrorKind::ConnectionReset
-        | io::ErrorKind::ConnectionAborted
-        | io::ErrorKind::BrokenPipe => match place {
-            Place::Tcp(..) => "the server closed the connection (one that wants TLS does: try rediss://)".to_owned(),
-            _ => "the server closed the connection".to_owned(),
-        },
-        _ => error.to_string(),
-    };
-    (ErrorKind::Unreachable, why)
-}
-
-fn secured(error: &rustls::Error) -> (ErrorKind, String) {
-    let why = match error {
-        rustls::Error::InvalidCertificate(fault) => certificate(fault),
-        rustls::Error::InvalidMessage(_) => "the server does not speak TLS: try redis://".to_owned(),
-        rustls::Error::AlertReceived(
-            AlertDescription::CertificateRequired
-            | AlertDescription::BadCertificate
-            | AlertDescription::UnknownCA
-            | AlertDescription::AccessDenied,
-        ) => {
-            let why = "the server wants a client certificate that it trusts: --tls-cert and --tls-key name one";
-            return (ErrorKind::Denied, format!("{why} ({error})"));
-        }
-        _ => format!("TLS failed: {error}"),
-    };
-    (ErrorKind::Unreachable, why)
-}
-
-fn certificate(fault: &CertificateError) -> String {
-    let why = match fault {
-        CertificateError::UnknownIssuer => {
-            return "the server's certificate is signed by an authority that is not trusted here: \
-                    --tls-ca FILE trusts it"
-                .to_owned();
-        }
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "has expired",
-        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => "is not valid yet",
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            "is for another host name than the URL's"
-        }
-        CertificateError::Revoked => "is revoked",
-        _ => return format!("the server's certificate is not valid: {fault} (--tls-insecure does without the check)"),
-    };
-    let details = match fault {
-        CertificateError::ExpiredContext { .. } | CertificateError::NotValidForNameContext { .. } => {
-            format!(": {fault}")
-        }
-        _ => String::new(),
-    };
-    format!("the server's certificate {why}{details} (--tls-insecure does without the check)")
+    }
 }

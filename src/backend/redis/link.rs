@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use redis::{Cmd, RedisResult, Value, cmd};
 
-use super::fault;
-use super::stream::Stream;
-use super::url::{Place, Target};
+use super::url::Target;
+use super::{fault, reply};
+use crate::backend::net::{Place, Stream};
 use crate::backend::{Error, Options};
 
 /// Commands sent before their replies are read.
@@ -142,7 +142,8 @@ impl Link {
     }
 
     fn reopen(&mut self) -> Result<(), Error> {
-        let stream = Stream::connect(&self.target, &self.options).map_err(|error| self.lost(&error.into()))?;
+        let stream = Stream::connect(&self.target.place, &self.target.tls, &self.options)
+            .map_err(|error| self.lost(&error.into()))?;
         let reply_most = self.options.limits.stored.saturating_add(REPLY_SLACK);
         let mut session = Session { stream, reply_most };
         let opening = opening(&self.target);
@@ -175,7 +176,7 @@ impl Session {
     fn exchange(&mut self, packed: &[u8], count: usize, replies: &mut Vec<Value>) -> RedisResult<()> {
         self.stream.send(packed)?;
         for _ in 0..count {
-            replies.push(self.stream.receive(self.reply_most)?);
+            replies.push(reply::read(self.stream.reply(), self.reply_most)?);
         }
         Ok(())
     }
@@ -219,11 +220,10 @@ fn opening(target: &Target) -> Vec<(String, Cmd)> {
 
 /// Where a target is, without who connects to it.
 fn label(target: &Target) -> String {
-    let bracket = |host: &str| if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
-    let db = target.db;
-    match &target.place {
-        Place::Tcp(host, port) => format!("redis://{}:{port}/{db}", bracket(host)),
-        Place::Tls(host, port) => format!("rediss://{}:{port}/{db}", bracket(host)),
-        Place::Unix(path) => format!("redis+unix://{}?db={db}", path.display()),
+    let (place, db) = (&target.place, target.db);
+    match place {
+        Place::Tcp(..) => format!("redis://{place}/{db}"),
+        Place::Tls(..) => format!("rediss://{place}/{db}"),
+        Place::Unix(_) => format!("redis+unix://{place}?db={db}"),
     }
 }

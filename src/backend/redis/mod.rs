@@ -8,16 +8,15 @@ mod fault;
 mod link;
 mod read;
 mod reply;
-mod stream;
 mod turns;
 mod url;
-mod wire;
 
 use redis::{Cmd, Value, cmd};
 
 use self::link::Link;
 use self::turns::Turns;
-pub use self::url::{Place, Target, Tls, not_yet, parse};
+pub use self::url::{Target, not_yet, parse};
+pub use super::net::Place;
 use super::{Backend, Connect, Cursor, Error, ErrorKind, Options, Page, Row};
 use crate::entry::{Condition, Entry, Expiry, Facts, Kind, StoredKey, Write};
 use crate::limits::Limits;
@@ -62,11 +61,7 @@ const MODULE_KIND_LEN: usize = 9;
 
 fn open(url: &str, options: &Options) -> Result<Connect, UrlError> {
     let target = parse(url)?;
-    if let (Some(parameter), false) = (target.tls.unchecked, options.tls_insecure) {
-        let sentence =
-            format!("`{parameter}` in the URL switches certificate checks off: confirm it with --tls-insecure");
-        return Err(UrlError::new(sentence));
-    }
+    target.tls.check(options.tls_insecure)?;
     let options = options.clone();
     Ok(Box::new(move || {
         let link = Link::connect(&target, &options)?;

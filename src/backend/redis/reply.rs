@@ -5,10 +5,11 @@
 //! the frames are read here, each length held against the budget when it is announced; the crate
 //! reads the lines that are a value by themselves, and knows what a server's errors are called.
 
-use std::fmt;
 use std::io::{self, BufRead, Read as _};
 
 use redis::{ErrorKind, Parser, RedisError, RedisResult, Value};
+
+use crate::backend::net::TooMuch;
 
 /// Bytes of one line. What a server says in one (a status, an error, a number) is short.
 const LINE_MOST: u64 = 64 << 10;
@@ -19,18 +20,6 @@ const _: () = assert!(size_of::<Value>() as u64 <= ELEMENT);
 
 /// Lists in lists. The replies to our commands have three.
 const DEPTH_MOST: usize = 32;
-
-/// A reply is larger than its budget.
-#[derive(Debug)]
-pub struct TooMuch;
-
-impl fmt::Display for TooMuch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the reply is too large")
-    }
-}
-
-impl std::error::Error for TooMuch {}
 
 /// A list whose elements are still to come.
 struct Open {

@@ -6,9 +6,7 @@
 //! is true), the URL is refused with a sentence that says so. No part of a URL that may belong to a
 //! password is repeated in an error. Nothing is connected or looked up here.
 
-use std::net::Ipv6Addr;
-use std::path::PathBuf;
-
+use crate::backend::net::{self, Place, Tls};
 use crate::url::{Url, UrlError, percent_decode, percent_decode_text};
 
 /// Where to connect, and as whom. Has no `Debug`: it holds a password.
@@ -28,30 +26,6 @@ pub struct Target {
     pub tls: Tls,
 }
 
-/// A server's address.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// A host and a port, in the clear.
-    Tcp(String, u16),
-    /// A host and a port, under TLS.
-    Tls(String, u16),
-    /// A socket in the file system.
-    Unix(PathBuf),
-}
-
-/// What a URL says of certificates (`ssl_*`).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tls {
-    /// A file of certificates to trust.
-    pub ca: Option<PathBuf>,
-    /// The client's certificate.
-    pub certificate: Option<PathBuf>,
-    /// The client's key; in the certificate's file where the URL does not say.
-    pub key: Option<PathBuf>,
-    /// The parameter that switches checks off, if any does.
-    pub unchecked: Option<&'static str>,
-}
-
 /// What a parameter of redis-py is to us.
 enum Takes {
     /// It says where to connect and as whom.
@@ -60,11 +34,7 @@ enum Takes {
     Password,
     Protocol,
     /// It says what to trust.
-    CertReqs,
-    CheckHostname,
-    CaCerts,
-    CertFile,
-    KeyFile,
+    Trust,
     /// It changes nothing for one command of ours: checked, then left alone.
     Count,
     Seconds,
@@ -78,7 +48,7 @@ enum Takes {
 
 const IN_THE_URL: &str = "say it in the URL itself";
 const AN_OBJECT: &str = "redis-py wants an object there, and a URL can only hold text";
-const TRUST: &str = "it changes what is trusted, and cachectl cannot do that yet";
+const NOT_YET: &str = "it changes what is trusted, and cachectl cannot do that yet";
 
 /// What redis-py 6.4 takes in a URL: the arguments of its connection classes and of its pool.
 const PARAMETERS: &[(&str, Takes)] = &[
@@ -86,11 +56,11 @@ const PARAMETERS: &[(&str, Takes)] = &[
     ("username", Takes::Username),
     ("password", Takes::Password),
     ("protocol", Takes::Protocol),
-    ("ssl_cert_reqs", Takes::CertReqs),
-    ("ssl_check_hostname", Takes::CheckHostname),
-    ("ssl_ca_certs", Takes::CaCerts),
-    ("ssl_certfile", Takes::CertFile),
-    ("ssl_keyfile", Takes::KeyFile),
+    ("ssl_cert_reqs", Takes::Trust),
+    ("ssl_check_hostname", Takes::Trust),
+    ("ssl_ca_certs", Takes::Trust),
+    ("ssl_certfile", Takes::Trust),
+    ("ssl_keyfile", Takes::Trust),
     ("socket_timeout", Takes::Seconds),
     ("socket_connect_timeout", Takes::Seconds),
     ("socket_keepalive", Takes::Switch),
@@ -132,12 +102,12 @@ const PARAMETERS: &[(&str, Takes)] = &[
     ("ssl_password", Takes::Never("an encrypted key cannot be used yet: decrypt it into a file of its own")),
     ("ssl_ca_path", Takes::Never("name one file with ssl_ca_certs")),
     ("ssl_ca_data", Takes::Never("name a file with ssl_ca_certs")),
-    ("ssl_min_version", Takes::Never(TRUST)),
-    ("ssl_ciphers", Takes::Never(TRUST)),
-    ("ssl_validate_ocsp", Takes::Never(TRUST)),
-    ("ssl_validate_ocsp_stapled", Takes::Never(TRUST)),
+    ("ssl_min_version", Takes::Never(NOT_YET)),
+    ("ssl_ciphers", Takes::Never(NOT_YET)),
+    ("ssl_validate_ocsp", Takes::Never(NOT_YET)),
+    ("ssl_validate_ocsp_stapled", Takes::Never(NOT_YET)),
     ("ssl_ocsp_context", Takes::Never(AN_OBJECT)),
-    ("ssl_ocsp_expected_cert", Takes::Never(TRUST)),
+    ("ssl_ocsp_expected_cert", Takes::Never(NOT_YET)),
 ];
 
 /// Schemes that are Redis's, and that cannot be opened yet.
@@ -181,6 +151,9 @@ pub fn parse(text: &str) -> Result<Target, UrlError> {
     let slash = url.rest.find('/').unwrap_or(url.rest.len());
     let (authority, path) = url.rest.split_at(slash);
     let (user, address) = authority.rsplit_once('@').unwrap_or(("", authority));
+    if address.contains(',') {
+        return Err(UrlError::new("a list of hosts is a cluster or sentinels, which are not supported yet: name one"));
+    }
     let unix = url.scheme.ends_with("unix");
     let stray = !authority.contains('@') && url.query.iter().any(|(name, _)| name.contains('@'));
     if stray || !unix && path.contains('@') {
@@ -189,8 +162,8 @@ pub fn parse(text: &str) -> Result<Target, UrlError> {
     let (username, password) = user.split_once(':').unwrap_or((user, ""));
     let mut target = Target {
         place: match unix {
-            true => socket(address, path)?,
-            false => host_and_port(address, matches!(url.scheme.as_str(), "rediss" | "valkeys"))?,
+            true => net::socket(address, path, "redis+unix:///PATH?db=N")?,
+            false => net::host_and_port(address, matches!(url.scheme.as_str(), "rediss" | "valkeys"), 6379)?,
         },
         db: 0,
         username: None,
@@ -212,65 +185,6 @@ pub fn parse(text: &str) -> Result<Target, UrlError> {
 
 fn some(text: String) -> Option<String> {
     Some(text).filter(|text| !text.is_empty())
-}
-
-fn socket(host: &str, path: &str) -> Result<Place, UrlError> {
-    if !host.is_empty() {
-        return Err(UrlError::new(
-            "a socket's path starts with a third `/`, as in redis+unix:///run/redis.sock; \
-             redis-py drops what is before it",
-        ));
-    }
-    let bytes = percent_decode(path)?;
-    if bytes.len() < 2 || bytes.contains(&0) {
-        return Err(UrlError::new("no socket is named: write redis+unix:///PATH?db=N"));
-    }
-    Ok(Place::Unix(path_of(bytes)?))
-}
-
-#[cfg(unix)]
-fn path_of(bytes: Vec<u8>) -> Result<PathBuf, UrlError> {
-    use std::os::unix::ffi::OsStringExt;
-    Ok(PathBuf::from(std::ffi::OsString::from_vec(bytes)))
-}
-
-#[cfg(not(unix))]
-fn path_of(_bytes: Vec<u8>) -> Result<PathBuf, UrlError> {
-    Err(UrlError::new("this system has no Unix sockets"))
-}
-
-fn host_and_port(address: &str, tls: bool) -> Result<Place, UrlError> {
-    if address.contains(',') {
-        return Err(UrlError::new("a list of hosts is a cluster or sentinels, which are not supported yet: name one"));
-    }
-    let after = match address.strip_prefix('[') {
-        Some(bracketed) => 2 + bracketed.find(']').ok_or_else(|| UrlError::new("a `[` in a URL needs its `]`"))?,
-        None => address.find(':').unwrap_or(address.len()),
-    };
-    let (host, port) = address.split_at(after);
-    let port = match (port, port.strip_prefix(':')) {
-        ("" | ":", _) => 6379,
-        (_, Some(digits)) if digits.bytes().all(|byte| byte.is_ascii_digit()) => digits.parse().unwrap_or(0),
-        _ => 0,
-    };
-    // What is no port or host may be the rest of a password: it is not repeated.
-    if port == 0 {
-        return Err(UrlError::new(
-            "the port is not a number from 1 to 65535; \
-             a `/`, `?`, `#`, `@` or `:` in a password must be percent-encoded",
-        ));
-    }
-    let host = percent_decode_text(host.trim_matches(['[', ']']))?.to_ascii_lowercase();
-    let known = |c: char| c.is_ascii_alphanumeric() || "-._:%".contains(c);
-    let zone = host.find('%').unwrap_or(host.len());
-    if address.starts_with('[') && host[..zone].parse::<Ipv6Addr>().is_err() {
-        return Err(UrlError::new("what stands in the URL's brackets is not an IPv6 address"));
-    }
-    if !host.chars().all(known) {
-        return Err(UrlError::new("the host has characters other than letters, digits, `-`, `.` and `_`"));
-    }
-    let host = if host.is_empty() { "localhost".to_owned() } else { host };
-    Ok(if tls { Place::Tls(host, port) } else { Place::Tcp(host, port) })
 }
 
 /// The path's database: `/3`. redis-py takes all slashes out and makes 0 of what is no number.
@@ -307,63 +221,40 @@ fn parameters(query: &[(String, String)], target: &mut Target) -> Result<Option<
             let names: Vec<&str> = PARAMETERS.iter().filter(|row| works(&row.1)).map(|row| row.0).collect();
             return Err(UrlError::unknown("parameter", name, &names));
         };
-        let wrong = |why: &str| Err(UrlError::new(format!("`{name}` in the URL: {why}")));
+        let wrong = |why: &str| UrlError::new(format!("`{name}` in the URL: {why}"));
         if query[..at].iter().any(|(before, _)| before == name) {
-            return wrong("it is there twice, and redis-py takes the first");
+            return Err(wrong("it is there twice, and redis-py takes the first"));
         }
         if value.is_empty() {
-            return wrong("it is blank, which redis-py takes for absent: leave it out");
+            return Err(wrong("it is blank, which redis-py takes for absent: leave it out"));
         }
         if percent_decode(value).map_or(value.contains('%'), |again| again != value.as_bytes()) {
-            return wrong("redis-py 6 decodes its `%` twice and redis-py 8 once: choose a value without one");
+            return Err(wrong("redis-py 6 decodes its `%` twice and redis-py 8 once: choose a value without one"));
         }
         if name.starts_with("ssl_") && !matches!(target.place, Place::Tls(..)) {
-            return wrong("it needs the scheme rediss://");
+            return Err(wrong("it needs the scheme rediss://"));
         }
         match takes {
             Takes::Db => match number(value) {
                 Some(number) => db = Some(number),
-                None => return wrong("not the number of a database"),
+                None => return Err(wrong("not the number of a database")),
             },
             Takes::Protocol if value == "2" || value == "3" => target.resp3 = value == "3",
-            Takes::Protocol => return wrong("expected 2 or 3"),
+            Takes::Protocol => return Err(wrong("expected 2 or 3")),
             Takes::Username => target.username = Some(value.clone()),
             Takes::Password => target.password = Some(value.clone()),
-            Takes::CaCerts => target.tls.ca = Some(value.into()),
-            Takes::CertFile => target.tls.certificate = Some(value.into()),
-            Takes::KeyFile => target.tls.key = Some(value.into()),
-            Takes::CertReqs => match value.as_str() {
-                "required" => {}
-                "none" | "optional" => target.tls.unchecked = Some(name),
-                _ => return wrong("expected required, optional or none"),
-            },
-            Takes::CheckHostname | Takes::Switch => match (switch(value), takes) {
-                (Some(false), Takes::CheckHostname) => target.tls.unchecked = Some(name),
-                (Some(_), _) => {}
-                (None, _) => return wrong("expected true or false; redis-py takes any other text for true"),
-            },
+            Takes::Trust => target.tls.take(name, value).map_err(wrong)?,
+            Takes::Switch => drop(net::switch(value).map_err(wrong)?),
             Takes::Count if value.parse::<u32>().is_ok() && !value.starts_with('+') => {}
-            Takes::Count => return wrong("expected a number"),
+            Takes::Count => return Err(wrong("expected a number")),
             Takes::Seconds if value.parse::<f64>().is_ok_and(|s| s > 0.0 && s < 1e9) => {}
-            Takes::Seconds => return wrong("expected seconds, such as 0.5"),
+            Takes::Seconds => return Err(wrong("expected seconds, such as 0.5")),
             Takes::Text => {}
             Takes::Only(values, _) if values.contains(&value.to_ascii_lowercase().as_str()) => {}
-            Takes::Only(_, why) | Takes::Never(why) => return wrong(why),
+            Takes::Only(_, why) | Takes::Never(why) => return Err(wrong(why)),
         }
     }
-    match &target.tls {
-        Tls { certificate: None, key: Some(_), .. } => Err(UrlError::new("`ssl_keyfile` needs `ssl_certfile`")),
-        _ => Ok(db),
-    }
-}
-
-/// redis-py's words for false, and the usual ones for true.
-fn switch(text: &str) -> Option<bool> {
-    match text.to_ascii_lowercase().as_str() {
-        "0" | "f" | "false" | "n" | "no" => Some(false),
-        "1" | "t" | "true" | "y" | "yes" => Some(true),
-        _ => None,
-    }
+    Ok(db)
 }
 
 #[cfg(test)]

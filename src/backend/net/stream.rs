@@ -1,13 +1,13 @@
-//! A connection to a server, in the clear or under TLS, and the replies that it hands over.
+//! A connection to a server, in the clear or under TLS.
 //!
 //! The `redis` crate's connection reads what a server sends to the end, whatever it claims or is: a
 //! list of huge members, or a server that never stops, would fill the memory before any limit is
-//! looked at. So the crate makes commands and names errors, and what is between is ours. That
-//! also gives the whole way to a session (name, addresses, TLS) one deadline, and trusts a given
-//! authority beside the system's instead of in their place. This file knows no commands.
+//! looked at. So connections are ours, and each protocol reads its replies from them within a limit.
+//! That also gives the whole way to a session (name, addresses, TLS) one deadline, and trusts a
+//! given authority beside the system's instead of in their place. This file knows no commands.
 
 use std::fmt;
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{IpAddr, TcpStream, ToSocketAddrs as _};
 #[cfg(unix)]
 use std::os::unix::net::UnixStream;
@@ -16,15 +16,13 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use redis::{RedisResult, Value};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{WebPkiSupportedAlgorithms, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore, SignatureScheme, StreamOwned};
 
-use super::reply;
-use super::url::{Place, Target};
+use super::address::{Place, Tls};
 use super::wire::{Socket, Wire};
 use crate::backend::Options;
 
@@ -55,16 +53,28 @@ impl fmt::Display for Handshake {
 
 impl std::error::Error for Handshake {}
 
+/// A reply is larger than its budget.
+#[derive(Debug)]
+pub struct TooMuch;
+
+impl fmt::Display for TooMuch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the reply is too large")
+    }
+}
+
+impl std::error::Error for TooMuch {}
+
 impl Stream {
     /// Connects, TLS included, within the timeout.
     ///
     /// # Errors
     /// [`io::ErrorKind::TimedOut`], with [`Handshake`] inside when that was the reason; or what the
     /// system or TLS says.
-    pub fn connect(target: &Target, options: &Options) -> io::Result<Stream> {
-        let (place, timeout, start) = (target.place.clone(), options.timeout, Instant::now());
+    pub fn connect(place: &Place, tls: &Tls, options: &Options) -> io::Result<Stream> {
+        let (place, timeout, start) = (place.clone(), options.timeout, Instant::now());
         let tls = match &place {
-            Place::Tls(host, _) => Some((Arc::new(config(target, options)?), host.clone())),
+            Place::Tls(host, _) => Some((Arc::new(config(tls, options)?), host.clone())),
             _ => None,
         };
         let socket = if ends_by_itself(&place) { dial(&place, timeout) } else { dial_aside(place, timeout) }?;
@@ -87,13 +97,10 @@ impl Stream {
         channel.flush()
     }
 
-    /// The next reply, which has a whole timeout, and at most `budget` as [`reply::read`] counts.
-    ///
-    /// # Errors
-    /// As [`reply::read`] has them.
-    pub fn receive(&mut self, budget: u64) -> RedisResult<Value> {
+    /// Where the next reply comes from, which has a whole timeout.
+    pub fn reply(&mut self) -> &mut impl BufRead {
         self.channel.get_mut().wire().arm(self.timeout);
-        reply::read(&mut self.channel, budget)
+        &mut self.channel
     }
 }
 
@@ -186,7 +193,7 @@ fn first(host: &str, port: u16, timeout: Duration) -> io::Result<TcpStream> {
 }
 
 /// What TLS is to trust and to show: the options' files; where they name none, those of the URL.
-fn config(target: &Target, options: &Options) -> io::Result<ClientConfig> {
+fn config(tls: &Tls, options: &Options) -> io::Result<ClientConfig> {
     let provider = Arc::new(ring::default_provider());
     let algorithms = provider.signature_verification_algorithms;
     let builder = ClientConfig::builder_with_provider(provider);
@@ -194,9 +201,9 @@ fn config(target: &Target, options: &Options) -> io::Result<ClientConfig> {
     let builder = if options.tls_insecure {
         builder.dangerous().with_custom_certificate_verifier(Arc::new(Unchecked(algorithms)))
     } else {
-        builder.with_root_certificates(roots(options.tls_ca.as_ref().or(target.tls.ca.as_ref()).map(AsRef::as_ref))?)
+        builder.with_root_certificates(roots(options.tls_ca.as_ref().or(tls.ca.as_ref()).map(AsRef::as_ref))?)
     };
-    let of_url = target.tls.certificate.as_ref().map(|path| (path, target.tls.key.as_ref().unwrap_or(path)));
+    let of_url = tls.certificate.as_ref().map(|path| (path, tls.key.as_ref().unwrap_or(path)));
     let Some((file, key)) = options.tls_client.as_ref().map(|(file, key)| (file, key)).or(of_url) else {
         return Ok(builder.with_no_client_auth());
     };
