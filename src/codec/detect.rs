@@ -4,13 +4,14 @@
 //! first bytes allow is tried, and counts only when it decodes all of them. Text is never turned
 //! into something else on a guess: where text has another reading too, the detection is
 //! [`Certainty::Ambiguous`], and takes a reading other than text only if that one would be written
-//! as the very same bytes. It knows no format but by [`Codec`] and the bytes formats begin with.
+//! as the very same bytes. It knows no format but by its [`Row`] and the bytes formats begin with.
 
+use std::borrow::Cow;
 use std::fmt;
 
-use super::compress::is_zlib_header;
+use super::compress::{self, is_zlib_header};
 use super::pickle::decode::Pickled;
-use super::{Codec, Decoded, Error, Fault, Stage, msgpack, pickle};
+use super::{Decoded, Error, Fault, Parameters, Row, Serializer as _, Stage, json, msgpack, pickle, text};
 use crate::limits::Limits;
 use crate::value::danger::Names;
 use crate::value::{Node, Value};
@@ -104,25 +105,25 @@ fn put_inside(outer: &str, inner: &str) -> String {
 
 /// What the bytes are, but for bytes inside a pickle.
 fn outer(bytes: &[u8], limits: &Limits) -> Result<Detection, Error> {
-    let Some(first) = compressor(bytes) else { return serializer(bytes, limits) };
-    let mut next = Some(first);
-    let mut inner = bytes.to_vec();
+    let mut next = compressor(bytes);
+    let mut inner = Cow::Borrowed(bytes);
     let mut peeled: Vec<&'static str> = Vec::new();
     let mut stages = Vec::new();
-    while let Some(layer) = next {
-        let Some(decoded) = try_decode(&format!("{layer}:"), &inner, limits)? else { break };
+    while let Some(row) = next {
+        let Some(decoded) = try_decode(row, &inner, limits)? else { break };
+        let layer = row.names[0];
         peeled.push(layer);
         limits.check("layers", 1 + peeled.len() as u64).map_err(|exceeded| Error::limit(layer, None, exceeded))?;
         stages.extend(decoded.stages);
         inner = match decoded.value.root() {
-            Node::Bytes(span) => decoded.value.into_text(span),
+            Node::Bytes(span) => Cow::Owned(decoded.value.into_text(span)),
             _ => unreachable!("a compressor gives bytes"),
         };
         next = compressor(&inner);
     }
     let mut found = serializer(&inner, limits)?;
-    if let Some(layer) = next.filter(|_| found.url == NOOP) {
-        found.why = format!("it begins as {layer} does, and does not decompress");
+    if let Some(row) = next.filter(|_| found.url == NOOP) {
+        found.why = format!("it begins as {} does, and does not decompress", row.names[0]);
     }
     stages.append(&mut found.decoded.stages);
     found.decoded.stages = stages;
@@ -139,17 +140,17 @@ fn outer(bytes: &[u8], limits: &Limits) -> Result<Detection, Error> {
 pub const NOOP: &str = "noop://";
 
 /// The compressor whose streams begin as `bytes` do.
-fn compressor(bytes: &[u8]) -> Option<&'static str> {
+fn compressor(bytes: &[u8]) -> Option<&'static Row> {
     match *bytes {
-        [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Some("zstd"),
-        [0x1f, 0x8b, 8, ..] => Some("gzip"),
-        [0x04, 0x22, 0x4d, 0x18, ..] => Some("lz4"),
-        [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Some("xz"),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Some(&compress::ZSTD),
+        [0x1f, 0x8b, 8, ..] => Some(&compress::GZIP),
+        [0x04, 0x22, 0x4d, 0x18, ..] => Some(&compress::LZ4),
+        [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Some(&compress::XZ),
         // The size of a block, and the number that starts a block, or the one that ends the stream.
         [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, 0x59, 0x26, 0x53, 0x59, ..]
-        | [b'B', b'Z', b'h', b'1'..=b'9', 0x17, 0x72, 0x45, 0x38, 0x50, 0x90, ..] => Some("bz2"),
-        [0xff, 6, 0, 0, b's', b'N', b'a', b'P', b'p', b'Y', ..] => Some("snappy-framed"),
-        [cmf, flags, ..] if is_zlib_header(cmf, flags) => Some("zlib"),
+        | [b'B', b'Z', b'h', b'1'..=b'9', 0x17, 0x72, 0x45, 0x38, 0x50, 0x90, ..] => Some(&compress::BZ2),
+        [0xff, 6, 0, 0, b's', b'N', b'a', b'P', b'p', b'Y', ..] => Some(&compress::SNAPPY_FRAMED),
+        [cmf, flags, ..] if is_zlib_header(cmf, flags) => Some(&compress::ZLIB),
         _ => None,
     }
 }
@@ -171,10 +172,10 @@ fn made<T>(read: Result<T, Error>) -> Result<Option<T>, Error> {
     }
 }
 
-/// What the codec that `url` names makes of `bytes`, if it makes something of them.
-fn try_decode(url: &str, bytes: &[u8], limits: &Limits) -> Result<Option<Decoded>, Error> {
-    let codec = Codec::parse(url).expect("detected URLs are in the table");
-    made(codec.decode(bytes.to_vec(), limits))
+/// What a layer makes of `bytes`, if it makes something of them.
+fn try_decode(row: &Row, bytes: &[u8], limits: &Limits) -> Result<Option<Decoded>, Error> {
+    let read = made(row.read(Value::of_bytes(bytes), limits))?;
+    Ok(read.map(|(value, stage)| Decoded { value, stages: vec![stage], passed: Names::default() }))
 }
 
 /// The same in the form that a codec gives, for a reader that was asked without one.
@@ -204,14 +205,16 @@ fn serializer(bytes: &[u8], limits: &Limits) -> Result<Detection, Error> {
         Some(json) if matches!(json.value.root(), Node::List(_) | Node::Dict(_)) => {
             Ok(of_json_container(json, is_utf8))
         }
-        json if is_utf8 && !bytes.iter().any(is_control) => of_text(bytes, json, limits),
+        json if is_utf8 && !has_controls(bytes) => of_text(bytes, json, limits),
         json => of_binary(bytes, json, is_utf8, limits),
     }
 }
 
-/// Characters that text does not have.
-fn is_control(byte: &u8) -> bool {
-    matches!(byte, 0..0x20 | 0x7f) && !matches!(byte, b'\n' | b'\r' | b'\t' | 0x1b)
+/// Whether there are characters that text does not have. A piece is looked at whole, which the
+/// compiler makes a few instructions of: one by one they would cost more than the decoding.
+fn has_controls(bytes: &[u8]) -> bool {
+    let is_control = |byte: &u8| matches!(byte, 0..0x20 | 0x7f) && !matches!(byte, b'\n' | b'\r' | b'\t' | 0x1b);
+    bytes.chunks(64).any(|piece| piece.iter().fold(false, |any, byte| any | is_control(byte)))
 }
 
 /// An array or object is JSON, and the same bytes as text that a program made of JSON itself, or that
@@ -231,13 +234,12 @@ fn of_text(bytes: &[u8], json: Option<Decoded>, limits: &Limits) -> Result<Detec
     };
     let mut rivals = Vec::new();
     if let Some(decoded) = json {
-        let codec = Codec::parse("json:").expect("json is in the table");
-        let url = codec.url().to_owned();
+        let url = "json://".to_owned();
         if matches!(decoded.value.root(), Node::Str(_)) {
             let why = "it is a JSON string".to_owned();
             return Ok(Detection { url, certainty: Certainty::Likely, rivals: vec![string], why, decoded });
         }
-        if codec.encode(&decoded.value, limits).is_ok_and(|again| again == bytes) {
+        if json::Json.encode(&decoded.value, &Parameters::default(), limits).is_ok_and(|again| again == bytes) {
             let mut rivals = vec![string];
             msgpack(&mut rivals)?;
             let why = "it may be JSON as well as text".to_owned();
@@ -261,7 +263,7 @@ fn of_text(bytes: &[u8], json: Option<Decoded>, limits: &Limits) -> Result<Detec
     if bytes.is_empty() {
         rivals.push(NOOP.to_owned());
     }
-    let decoded = try_decode(&string, bytes, limits)?.expect("UTF-8 is text");
+    let decoded = try_decode(&text::STRING, bytes, limits)?.expect("UTF-8 is text");
     Ok(Detection { url: string, certainty, rivals, why, decoded })
 }
 
@@ -285,7 +287,7 @@ fn of_binary(bytes: &[u8], json: Option<Decoded>, is_utf8: bool, limits: &Limits
     let mut plain = vec![NOOP.to_owned()];
     plain.extend(is_utf8.then(|| "string://".to_owned()));
     if found.is_empty() {
-        let decoded = try_decode(NOOP, bytes, limits)?.expect("noop takes any bytes");
+        let decoded = try_decode(&text::NOOP, bytes, limits)?.expect("noop takes any bytes");
         let (certainty, why) = match is_utf8 {
             true => (Certainty::Ambiguous, "it may be text, but has control characters"),
             false => (Certainty::Likely, "it is none of the formats that are known here"),
@@ -304,14 +306,18 @@ fn try_json(bytes: &[u8], limits: &Limits) -> Result<Option<Decoded>, Error> {
     let marks = |byte: &&u8| matches!(**byte, b' ' | b'\n' | b'\r' | b'\t' | 0 | 0xef | 0xbb | 0xbf | 0xff | 0xfe);
     match bytes.iter().find(|byte| !marks(byte)) {
         Some(b'{' | b'[' | b'"' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n' | b'N' | b'I') => {
-            try_decode("json:", bytes, limits)
+            try_decode(&json::ROW, bytes, limits)
         }
         _ => Ok(None),
     }
 }
 
-/// Reads MessagePack, if nothing follows it.
+/// Reads MessagePack, if nothing follows it. What is whole with its first byte is all that such
+/// bytes can be: so most text is ruled out.
 fn try_msgpack(bytes: &[u8], limits: &Limits) -> Result<Option<Decoded>, Error> {
+    if let [0..=0x7f | 0xc0..=0xc3 | 0xe0..=0xff, _, ..] = bytes {
+        return Ok(None);
+    }
     let mut notes = Vec::new();
     let read = made(msgpack::decode(bytes.to_vec(), limits, &mut notes))?;
     Ok(read.filter(|(_, trailing)| *trailing == 0).map(|(value, _)| decoded("msgpack", bytes.len(), value, notes)))
@@ -347,6 +353,7 @@ fn pickle_url(protocol: u8) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec::Codec;
 
     fn check(bytes: &[u8], url: &str, certainty: Certainty, rivals: &[&str]) {
         let found = detect(bytes, &Limits::DEFAULT).unwrap();

@@ -27,7 +27,7 @@ pub const ROW: Row = Row {
     work: Work::Serializer(&Json),
 };
 
-struct Json;
+pub(super) struct Json;
 
 impl Serializer for Json {
     fn encode(&self, value: &Value, _: &Parameters, limits: &Limits) -> Result<Vec<u8>, Error> {

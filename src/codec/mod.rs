@@ -240,33 +240,12 @@ impl Codec {
         let mut passed = Names::default();
         let mut value = Value::of_bytes(bytes);
         for (row, _) in self.layers.iter().rev() {
-            let layer = row.names[0];
-            let mut remarks = Remarks::default();
-            let (input, output);
             if !matches!(row.work, Work::Nothing) {
                 passed.extend(Names::of(&value));
             }
-            value = match row.work {
-                Work::Nothing => {
-                    output = text_len(&value);
-                    input = output.unwrap_or(0);
-                    value
-                }
-                Work::Serializer(serializer) => {
-                    let bytes = into_bytes(layer, value, serializer.is_text())?;
-                    (input, output) = (bytes.len(), None);
-                    serializer.decode(bytes, limits, &mut remarks.notes)?
-                }
-                Work::Compressor(compressor) => {
-                    let bytes = into_bytes(layer, value, false)?;
-                    input = bytes.len();
-                    let decoded = compressor.decode(&bytes, limits, &mut remarks)?;
-                    output = Some(decoded.len());
-                    Value::of_bytes(decoded)
-                }
-            };
-            let Remarks { facts, notes } = remarks;
-            stages.push(Stage { layer, input, output, facts, notes });
+            let stage;
+            (value, stage) = row.read(value, limits)?;
+            stages.push(stage);
         }
         Ok(Decoded { value, stages, passed })
     }
@@ -320,6 +299,31 @@ impl Codec {
             }
             Work::Compressor(_) => text,
         })
+    }
+}
+
+impl Row {
+    /// What the layer makes of what the layer to its right, or a backend, has given.
+    fn read(&self, given: Value, limits: &Limits) -> Result<(Value, Stage), Error> {
+        let layer = self.names[0];
+        let mut remarks = Remarks::default();
+        let (input, output, value) = match self.work {
+            Work::Nothing => {
+                let output = text_len(&given);
+                (output.unwrap_or(0), output, given)
+            }
+            Work::Serializer(serializer) => {
+                let bytes = into_bytes(layer, given, serializer.is_text())?;
+                (bytes.len(), None, serializer.decode(bytes, limits, &mut remarks.notes)?)
+            }
+            Work::Compressor(compressor) => {
+                let bytes = into_bytes(layer, given, false)?;
+                let decoded = compressor.decode(&bytes, limits, &mut remarks)?;
+                (bytes.len(), Some(decoded.len()), Value::of_bytes(decoded))
+            }
+        };
+        let Remarks { facts, notes } = remarks;
+        Ok((value, Stage { layer, input, output, facts, notes }))
     }
 }
 

@@ -13,6 +13,7 @@ use std::hint::black_box;
 use std::io::BufRead as _;
 
 use cachectl::codec::Codec;
+use cachectl::codec::detect::detect;
 use cachectl::limits::Limits;
 use cachectl::value::json::{Escape, write};
 use cachectl::value::{Value, plain};
@@ -41,7 +42,7 @@ fn main() {
     }
 }
 
-/// `LAYER.decode`, `LAYER.encode`, or one of the ways that have a name of their own.
+/// `CHAIN.decode`, `CHAIN.encode`, or one of the ways that have a name of their own.
 fn run(operation: &str, bytes: &[u8]) -> u64 {
     let (layer, verb) = operation.split_once('.').unwrap();
     match (layer, verb) {
@@ -49,6 +50,7 @@ fn run(operation: &str, bytes: &[u8]) -> u64 {
             let codec = Codec::parse("pickle:").unwrap();
             measure(|| plain_json(&codec.decode(bytes.to_vec(), &LIMITS).unwrap().value))
         }
+        ("auto", "decode") => measure(|| detect(&bytes.to_vec(), &LIMITS).unwrap()),
         ("serde", "decode") => measure(|| serde_json::from_slice::<serde_json::Value>(bytes).unwrap()),
         (_, "decode") => {
             let codec = Codec::parse(&chain(layer)).unwrap();
@@ -66,7 +68,8 @@ fn run(operation: &str, bytes: &[u8]) -> u64 {
 
 fn chain(layer: &str) -> String {
     match layer {
-        "json" | "msgpack" | "pickle" => format!("{layer}:"),
+        "json" | "msgpack" | "pickle" | "string" => format!("{layer}:"),
+        chain if chain.contains('+') => format!("{chain}:"),
         compressor => format!("noop+{compressor}:"),
     }
 }
