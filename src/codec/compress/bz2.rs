@@ -1,12 +1,8 @@
-//! `bz2`: streams of bzip2, one after the other, as CPython's `bz2.decompress` reads them.
-//!
-//! What follows a whole stream and is none itself is ignored there, and so it is here; a stream that
-//! is only cut short is an error in both.
+//! `bz2`: streams of bzip2, as CPython's `bz2.decompress` reads them.
 
 use bzip2::{Action, Compress, Compression, Decompress, Status};
 
-use super::{Source, decode_limited, several, trailing};
-use crate::codec::cursor::Cursor;
+use super::streams::{self, Fault, Stream};
 use crate::codec::{Compressor, Error, Fact, Parameter, Parameters, Remarks, Row, Work};
 use crate::limits::Limits;
 
@@ -43,61 +39,31 @@ impl Compressor for Bz2 {
     }
 
     fn decode(&self, bytes: &[u8], limits: &Limits, remarks: &mut Remarks) -> Result<Vec<u8>, Error> {
-        let mut streams = Streams { cursor: Cursor::new("bz2", bytes), inside: None, count: 0 };
-        let out = decode_limited("bz2", &mut streams, bytes.len(), limits)?;
+        if bytes.is_empty() {
+            remarks.notes.push("empty: not even a header, which Python reads as nothing".to_owned());
+            return Ok(Vec::new());
+        }
+        let out = streams::decode::<Decompress>("bz2", bytes, limits, remarks)?;
         if let Some(level @ b'1'..=b'9') = bytes.get(3) {
             remarks.facts.push(("block", Fact::Bytes(u64::from(level - b'0') * 100_000)));
         }
-        if bytes.is_empty() {
-            remarks.notes.push("empty: not even a header, which Python reads as nothing".to_owned());
-        }
-        remarks.notes.extend(several(streams.count, "streams", "Python"));
-        remarks.notes.extend(trailing(bytes.len() - streams.at(), "the last stream", "Python"));
         Ok(out)
     }
 }
 
-/// Streams, one after the other.
-struct Streams<'a> {
-    cursor: Cursor<'a>,
-    /// The stream that is being read, and where it and its output start.
-    inside: Option<(Decompress, Cursor<'a>, usize)>,
-    /// Streams that were read to their end.
-    count: usize,
-}
-
-impl Source for Streams<'_> {
-    fn fill(&mut self, out: &mut Vec<u8>) -> Result<bool, Error> {
-        if self.cursor.peek().is_none() && self.inside.is_none() {
-            return Ok(false);
-        }
-        let here = || (Decompress::new(false), self.cursor.clone(), out.len());
-        let (mut bzip2, start, out_start) = self.inside.take().unwrap_or_else(here);
-        let (read_before, before) = (bzip2.total_in(), out.len());
-        let result = bzip2.decompress_vec(self.cursor.rest(), out);
-        let read = usize::try_from(bzip2.total_in() - read_before).expect("no more than was given");
-        self.cursor.pass(read);
-        match result {
-            Ok(Status::StreamEnd) => {
-                self.count += 1;
-                Ok(self.cursor.peek().is_some())
-            }
-            Ok(_) if read > 0 || out.len() > before => {
-                self.inside = Some((bzip2, start, out_start));
-                Ok(true)
-            }
-            Ok(_) => Err(self.cursor.wrong("cut short: the stream does not end")),
-            Err(_) if self.count > 0 => {
-                out.truncate(out_start);
-                self.cursor = start;
-                Ok(false)
-            }
-            Err(bzip2::Error::DataMagic) => Err(start.wrong("not a bzip2 stream")),
-            Err(_) => Err(self.cursor.wrong("the stream is damaged")),
-        }
+impl Stream for Decompress {
+    fn open(_: &Limits) -> Result<Decompress, Fault> {
+        Ok(Decompress::new(false))
     }
 
-    fn at(&self) -> usize {
-        self.cursor.at()
+    fn read(&mut self, input: &[u8], out: &mut Vec<u8>) -> (usize, Result<bool, Fault>) {
+        let before = self.total_in();
+        let result = self.decompress_vec(input, out);
+        let read = usize::try_from(self.total_in() - before).expect("no more than was given");
+        let ended = result.map(|status| status == Status::StreamEnd).map_err(|error| match error {
+            bzip2::Error::DataMagic => Fault::Other("not a bzip2 stream"),
+            _ => Fault::Damaged("the stream is damaged".to_owned()),
+        });
+        (read, ended)
     }
 }

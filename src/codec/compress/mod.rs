@@ -12,13 +12,14 @@ mod bz2;
 mod gzip;
 mod lz4;
 mod snappy;
+mod streams;
 mod xz;
 mod zlib;
 mod zstd;
 
 use std::io::{self, Read};
 
-use super::Error;
+use super::{Error, Remarks};
 use crate::limits::{Limits, RATIO_FLOOR};
 
 pub use self::base64::ROW as BASE64;

@@ -1,13 +1,12 @@
 //! `xz`, and on reading the older `.lzma` too: streams as CPython's `lzma.decompress` reads them.
 //!
-//! It is the same library on both sides, so what it takes for a stream is the same. What follows a
-//! whole stream and is none itself is ignored; a stream that is only cut short is an error. A stream
-//! names the memory that it is to be read with, which meets the limit `window`.
+//! It is the same library on both sides, so what it takes for a stream is the same. A stream names
+//! the memory that it is to be read with, which meets the limit `window`.
 
 use liblzma::stream::{Action, Check, Error as Lzma, Status, Stream};
 
-use super::{Source, decode_limited, little_endian, several, trailing};
-use crate::codec::cursor::Cursor;
+use super::little_endian;
+use super::streams::{self, Fault};
 use crate::codec::{Compressor, Error, Fact, Parameter, Parameters, Remarks, Row, Work};
 use crate::limits::Limits;
 
@@ -46,62 +45,28 @@ impl Compressor for Xz {
     }
 
     fn decode(&self, bytes: &[u8], limits: &Limits, remarks: &mut Remarks) -> Result<Vec<u8>, Error> {
-        let mut streams = Streams { cursor: Cursor::new("xz", bytes), inside: None, count: 0, limits };
-        let out = decode_limited("xz", &mut streams, bytes.len(), limits)?;
+        let out = streams::decode::<Stream>("xz", bytes, limits, remarks)?;
         remarks.facts = header_facts(bytes);
-        remarks.notes.extend(several(streams.count, "streams", "Python"));
-        remarks.notes.extend(trailing(bytes.len() - streams.at(), "the last stream", "Python"));
         Ok(out)
     }
 }
 
-/// Streams, one after the other.
-struct Streams<'a> {
-    cursor: Cursor<'a>,
-    /// The stream that is being read, and where it and its output start.
-    inside: Option<(Stream, Cursor<'a>, usize)>,
-    /// Streams that were read to their end.
-    count: usize,
-    limits: &'a Limits,
-}
-
-impl Source for Streams<'_> {
-    fn fill(&mut self, out: &mut Vec<u8>) -> Result<bool, Error> {
-        let (mut xz, start, out_start) = match self.inside.take() {
-            Some(inside) => inside,
-            None => {
-                let memory = self.limits.window.saturating_add(READER);
-                let xz = Stream::new_auto_decoder(memory, 0).map_err(|error| self.cursor.wrong(error.to_string()))?;
-                (xz, self.cursor.clone(), out.len())
-            }
-        };
-        let (read_before, before) = (xz.total_in(), out.len());
-        let result = xz.process_vec(self.cursor.rest(), out, Action::Run);
-        let read = usize::try_from(xz.total_in() - read_before).expect("no more than was given");
-        self.cursor.pass(read);
-        match result {
-            Ok(Status::StreamEnd) => {
-                self.count += 1;
-                Ok(self.cursor.peek().is_some())
-            }
-            Ok(_) if read > 0 || out.len() > before => {
-                self.inside = Some((xz, start, out_start));
-                Ok(true)
-            }
-            Ok(_) => Err(self.cursor.wrong("cut short: the stream does not end")),
-            Err(Lzma::MemLimit) => Err(Error::limit("xz", start.at() as u64, self.limits.exceeded("window"))),
-            Err(_) if self.count > 0 => {
-                out.truncate(out_start);
-                self.cursor = start;
-                Ok(false)
-            }
-            Err(Lzma::Format) => Err(start.wrong("not an xz stream, nor an .lzma one")),
-            Err(error) => Err(self.cursor.wrong(format!("the stream is damaged: {error}"))),
-        }
+impl streams::Stream for Stream {
+    fn open(limits: &Limits) -> Result<Stream, Fault> {
+        let memory = limits.window.saturating_add(READER);
+        Stream::new_auto_decoder(memory, 0).map_err(|error| Fault::Damaged(error.to_string()))
     }
 
-    fn at(&self) -> usize {
-        self.cursor.at()
+    fn read(&mut self, input: &[u8], out: &mut Vec<u8>) -> (usize, Result<bool, Fault>) {
+        let before = self.total_in();
+        let result = self.process_vec(input, out, Action::Run);
+        let read = usize::try_from(self.total_in() - before).expect("no more than was given");
+        let ended = result.map(|status| status == Status::StreamEnd).map_err(|error| match error {
+            Lzma::MemLimit => Fault::Limit("window"),
+            Lzma::Format => Fault::Other("not an xz stream, nor an .lzma one"),
+            error => Fault::Damaged(format!("the stream is damaged: {error}")),
+        });
+        (read, ended)
     }
 }
 
