@@ -31,6 +31,8 @@ pub struct Limits {
     pub output: u64,
     /// Layers in one serializer URL.
     pub layers: u64,
+    /// Pages of a scan of a server, one after the other, that show nothing.
+    pub scan: u64,
 }
 
 /// Small inputs may compress as well as they like: a mebibyte of zeros is no bomb.
@@ -53,6 +55,7 @@ impl Limits {
         printed: 4 << 20,
         output: 128 << 20,
         layers: 16,
+        scan: 1 << 20,
     };
 
     /// `Ok` when `count` is within the limit that `name` stands for in [`LIMITS`].
@@ -117,6 +120,7 @@ pub const LIMITS: &[Limit] = &[
     Limit { name: "printed", unit: "nodes", about: "nodes printed, shared ones each time", field: |l| &mut l.printed },
     Limit { name: "output", unit: "bytes", about: "text printed, shared text each time", field: |l| &mut l.output },
     Limit { name: "layers", unit: "layers", about: "layers in one serializer URL", field: |l| &mut l.layers },
+    Limit { name: "scan", unit: "pages", about: "empty pages of a scan in a row", field: |l| &mut l.scan },
 ];
 
 fn row(name: &str) -> Option<&'static Limit> {

@@ -9,6 +9,7 @@ use cachectl::entry::{Condition, Entry, Expiry, Facts, Members, Stored, StoredKe
 use cachectl::limits::Limits;
 use cachectl::pattern::Pattern;
 
+use crate::env::Env;
 use crate::python;
 use crate::server::{Certificates, Fake, Server, free_port};
 
@@ -316,6 +317,16 @@ fn a_scan_that_goes_in_a_circle_ends() {
     assert!(error.message.contains("does not end"), "{error}");
     // Another scan from the beginning is another scan.
     assert!(backend.scan(&Pattern::all(), None, Cursor::Start).is_ok());
+}
+
+#[test]
+fn a_scan_that_shows_nothing_for_ever_ends() {
+    let fake = Fake::always_scans();
+    let env = Env::new();
+    for (command, verb) in [(&["ls"][..], "SCAN"), (&["del", "--match", "a*", "--yes"], "SCAN")] {
+        let error = env.fails([&["-b", &fake.url(), "--max", "scan=50"], command].concat(), 3);
+        assert!(error.contains(&format!("the {verb} of ")) && error.contains("`scan` of 50 pages"), "{error}");
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -259,6 +259,20 @@ impl Fake {
     pub fn always_says(answer: &'static [u8]) -> Fake {
         Fake::start(move |stream| {
             while stream.read(&mut [0; 4096]).is_ok_and(|count| count > 0) && stream.write_all(answer).is_ok() {}
+            false
+        })
+    }
+
+    /// One whose scans show nothing, each with a cursor that there was not yet.
+    pub fn always_scans() -> Fake {
+        let cursor = AtomicU64::new(1);
+        Fake::start(move |stream| {
+            while stream.read(&mut [0; 4096]).is_ok_and(|count| count > 0) {
+                let next = cursor.fetch_add(1, Ordering::SeqCst).to_string();
+                if stream.write_all(format!("*2\r\n${}\r\n{next}\r\n*0\r\n", next.len()).as_bytes()).is_err() {
+                    break;
+                }
+            }
             false
         })
     }

@@ -86,12 +86,12 @@ struct Scan {
 }
 
 impl Scan {
-    /// Where a scan goes on that was at `at` and was told `next`.
-    fn pass(&mut self, at: u64, next: u64) -> Result<Option<Cursor>, turns::Endless> {
+    /// Where a scan goes on that was at `at`, was shown so many and told `next`.
+    fn pass(&mut self, at: u64, shown: usize, next: u64, limits: &Limits) -> Result<Option<Cursor>, turns::Endless> {
         if at == 0 || at != self.next {
             self.turns = Turns::default();
         }
-        self.turns.pass(next)?;
+        self.turns.pass(shown, next, limits)?;
         self.next = next;
         Ok(Some(next).filter(|next| *next != 0).map(Cursor::At))
     }
@@ -176,7 +176,8 @@ impl Backend for Redis {
             scan.arg("TYPE").arg(kind);
         }
         let (next, keys) = read::page(self.link.ask_one("cannot list keys", scan)?)?;
-        let next = self.keys.pass(at, next).map_err(|endless| endless.named("SCAN", self.link.label()))?;
+        let passed = self.keys.pass(at, keys.len(), next, &self.limits);
+        let next = passed.map_err(|endless| endless.named("SCAN", self.link.label()))?;
         Ok(Page { keys: keys.into_iter().map(StoredKey::new).collect(), next })
     }
 
@@ -189,7 +190,8 @@ impl Backend for Redis {
         }
         scan.arg("COUNT").arg(SCAN_COUNT);
         let (next, pairs) = read::page(self.link.ask_one("cannot list fields", scan)?)?;
-        let next = self.fields.pass(at, next).map_err(|endless| endless.named("HSCAN", self.link.label()))?;
+        let passed = self.fields.pass(at, pairs.len(), next, &self.limits);
+        let next = passed.map_err(|endless| endless.named("HSCAN", self.link.label()))?;
         // Field and value in turn.
         let fields = pairs.into_iter().step_by(2);
         Ok(Page { keys: fields.map(|field| StoredKey { key: key.key.clone(), field: Some(field) }).collect(), next })

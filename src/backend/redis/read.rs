@@ -223,13 +223,13 @@ fn scanned(link: &mut Link, budget: &mut Budget, verb: &str, width: usize) -> Re
         let mut scan = command(verb, &[&budget.key.key]);
         scan.arg(cursor).arg("COUNT").arg(budget.page());
         let (next, page) = page(ask(link, budget, scan)?)?;
+        turns.pass(page.len(), next, budget.limits).map_err(|endless| endless.named(verb, link.label()))?;
         for group in page.chunks_exact(width) {
             if seen.insert(group[0].clone()) {
                 group.iter().try_for_each(|member| budget.spend(member))?;
                 members.extend_from_slice(group);
             }
         }
-        turns.pass(next).map_err(|endless| endless.named(verb, link.label()))?;
         cursor = next;
         if cursor == 0 {
             return Ok(members);
