@@ -524,10 +524,11 @@ fn what_the_cache_has_no_room_for_is_not_said_to_be_stored() {
         let error = subject.backend.set_many(&[write("new", vec![0; size])]).unwrap_err();
         assert_eq!(error.kind, ErrorKind::Failed, "{error}");
         assert!(error.message.contains("size_limit of 1000 bytes leaves no room"), "{error}");
+        assert!(error.message.contains("would now remove every entry, the new one too"), "{error}");
     }
     assert_eq!(subject.get("k"), Some(b"v".to_vec()), "nothing went for what did not come");
     assert_eq!(value_files(root.path()), Vec::<PathBuf>::new());
-    python(root.path(), "assert list(c) == ['k'], list(c)");
+    python(root.path(), "assert list(c) == ['k'], list(c)\nassert c.set('new', b'') and list(c) == [], list(c)");
 }
 
 #[test]

@@ -351,13 +351,22 @@ impl Store {
         most = most.saturating_sub(integer(self.evict(EXPIRED, params![now, most], trash)?.len()));
         let Some(evict) = self.settings.policy.evict().filter(|_| most != 0) else { return Ok(()) };
         let most_bytes = self.settings.size_limit;
-        if self.volume()? >= most_bytes && self.evict(evict, params![most], trash)?.contains(&written) {
-            return Err(failed(format!(
-                "its size_limit of {most_bytes} bytes leaves no room: its eviction policy would remove the new entry \
-                 with the rest; delete some, or raise it"
-            )));
+        if self.volume()? < most_bytes {
+            return Ok(());
         }
-        Ok(())
+        let evicted = self.evict(evict, params![most], trash)?;
+        if !evicted.contains(&written) {
+            return Ok(());
+        }
+        let left: i64 = self.prepare("SELECT count(*) FROM Cache")?.query_row([], |row| row.get(0))?;
+        let which = match left {
+            0 => "every entry, the new one too".to_owned(),
+            _ => format!("{} entries, the new one among them", evicted.len()),
+        };
+        Err(failed(format!(
+            "its size_limit of {most_bytes} bytes leaves no room: DiskCache would now remove {which}, so nothing was \
+             done; delete some, or raise size_limit"
+        )))
     }
 
     /// `Cache.volume`: the bytes of the database and of the files.
