@@ -28,7 +28,7 @@ use super::json::{self, Escape};
 use super::known::{self, Date, Form, Given, Known, Name, Time, TimeDelta};
 use super::print::{self, Expansion, Path, PrintError};
 use super::scalar::{self, PAGE};
-use super::{Identity, Node, Step, Value};
+use super::{Id, Identity, Node, Step, Value};
 use crate::limits::Limits;
 
 /// Writes `value` on one line.
@@ -154,8 +154,8 @@ fn walk_node(value: &Value, node: Node, manner: &mut Manner<'_>, paper: &mut dyn
                     *bytes = bytes.checked_sub(leaf).ok_or_else(|| manner.limits.exceeded("output"))?;
                 }
                 scratch.clear();
-                if is_long(node) {
-                    long_word(value, node, manner.words, if tint == Tint::Plain { Tint::Text } else { tint }, paper)?;
+                if is_long(value, node) {
+                    long_word(value, node, manner.words, tint, paper)?;
                 } else if let Some(own) = word(value, node, manner.words, &mut scratch) {
                     paper.word(if tint == Tint::Plain { own } else { tint }, &scratch);
                 } else if !met(value, node, manner, &mut path, paper, &mut tasks) {
@@ -196,6 +196,7 @@ fn walk_node(value: &Value, node: Node, manner: &mut Manner<'_>, paper: &mut dyn
             Task::Close(bracket) => paper.close(bracket),
             Task::Comma => paper.comma(),
             Task::Word(tint, text) => paper.word(tint, &text),
+            Task::Names(pieces) => write_names(&pieces, Tint::Name, paper)?,
             Task::Leave(node) => path.leave(node),
         }
     }
@@ -211,6 +212,7 @@ enum Task<'v> {
     Close(&'static str),
     Comma,
     Word(Tint, Cow<'v, [u8]>),
+    Names([&'v [u8]; 3]),
     Leave(Node),
 }
 
@@ -248,7 +250,7 @@ fn word(value: &Value, node: Node, words: Words, out: &mut Vec<u8>) -> Option<Ti
             scalar::write_byte_array(value.text(span), out);
             out.push(b')');
         }
-        Node::Global(_) => write_global(value, node, out),
+        Node::Global(id) => global_pieces(value, id).iter().for_each(|piece| scalar::write_name(piece, out)),
         Node::Extension(code) => out.extend_from_slice(format!("extension({code})").as_bytes()),
         Node::Buffer(n) => out.extend_from_slice(format!("buffer({n})").as_bytes()),
         Node::ReadOnlyBuffer(n) => out.extend_from_slice(format!("readonly_buffer({n})").as_bytes()),
@@ -273,21 +275,31 @@ fn word(value: &Value, node: Node, words: Words, out: &mut Vec<u8>) -> Option<Ti
     })
 }
 
-/// Whether a node is text or bytes of more than a page.
-fn is_long(node: Node) -> bool {
-    matches!(node, Node::Str(span) | Node::Bytes(span) | Node::ByteArray(span) if span.len as usize > PAGE)
+/// Whether a node is text, bytes or a name of more than a page.
+fn is_long(value: &Value, node: Node) -> bool {
+    match node {
+        Node::Str(span) | Node::Bytes(span) | Node::ByteArray(span) | Node::Ext(_, span) => span.len as usize > PAGE,
+        Node::Global(id) => global_pieces(value, id).iter().any(|piece| piece.len() > PAGE),
+        _ => false,
+    }
 }
 
 /// Writes such a one page by page.
 fn long_word(value: &Value, node: Node, words: Words, tint: Tint, paper: &mut dyn Paper) -> io::Result<()> {
-    let (Node::Str(span) | Node::Bytes(span) | Node::ByteArray(span)) = node else { return Ok(()) };
+    let or = |own| if tint == Tint::Plain { own } else { tint };
+    let span = match node {
+        Node::Str(span) | Node::Bytes(span) | Node::ByteArray(span) | Node::Ext(_, span) => span,
+        Node::Global(id) => return write_names(&global_pieces(value, id), or(Tint::Name), paper),
+        _ => return Ok(()),
+    };
     let text = value.text(span);
     let quote = scalar::quote(text);
-    let (open, close, marks) = match (node, words) {
-        (Node::Str(_), Words::Json(_)) => ("", "", &[b'"'][..]),
-        (Node::Str(_), Words::Python) => ("", "", &[quote][..]),
-        (Node::Bytes(_), _) => ("b", "", &[quote][..]),
-        _ => ("bytearray(b", ")", &[quote, b'\''][..]),
+    let (open, close, marks, tint) = match (node, words) {
+        (Node::Str(_), Words::Json(_)) => (String::new(), "", &[b'"'][..], or(Tint::Text)),
+        (Node::Str(_), Words::Python) => (String::new(), "", &[quote][..], or(Tint::Text)),
+        (Node::Bytes(_), _) => ("b".to_owned(), "", &[quote][..], or(Tint::Text)),
+        (Node::Ext(code, _), _) => (format!("Ext({code}, b"), ")", &[quote, b'\''][..], or(Tint::Name)),
+        _ => ("bytearray(b".to_owned(), ")", &[quote, b'\''][..], or(Tint::Text)),
     };
     paper.word(tint, &[open.as_bytes(), &marks[..1]].concat());
     let mut escaped = Vec::new();
@@ -305,22 +317,33 @@ fn long_word(value: &Value, node: Node, words: Words, tint: Tint, paper: &mut dy
     Ok(())
 }
 
-/// A class or function. `Ellipsis` and `NotImplemented` are values that are pickled by name.
-fn write_global(value: &Value, node: Node, out: &mut Vec<u8>) {
-    let Node::Global(id) = node else { return };
+/// Writes names, and what stands around them, as one word; a long one page by page.
+fn write_names(pieces: &[&[u8]], tint: Tint, paper: &mut dyn Paper) -> io::Result<()> {
+    let mut escaped = Vec::new();
+    for page in pieces.iter().flat_map(|piece| scalar::pages(piece)) {
+        scalar::write_name(page, &mut escaped);
+        if escaped.len() > PAGE {
+            paper.word(tint, &escaped);
+            paper.flush(false)?;
+            escaped.clear();
+        }
+    }
+    if !escaped.is_empty() {
+        paper.word(tint, &escaped);
+    }
+    Ok(())
+}
+
+/// A class or function: its names, and what stands around them, which needs no escape. `Ellipsis` and
+/// `NotImplemented` are values that are pickled by name.
+fn global_pieces(value: &Value, id: Id) -> [&[u8]; 5] {
     let (module, name) = value.global(id);
     let is_class = known::is_class(module, name);
-    if is_class {
-        out.extend_from_slice(b"<class '");
-    }
     let is_constant = module == b"builtins" && matches!(name, b"Ellipsis" | b"NotImplemented");
-    if !(is_constant || is_class && module == b"builtins") {
-        scalar::write_name(module, out);
-        out.push(b'.');
-    }
-    scalar::write_name(name, out);
-    if is_class {
-        out.extend_from_slice(b"'>");
+    let (open, close): (&[u8], &[u8]) = if is_class { (b"<class '", b"'>") } else { (b"", b"") };
+    match is_constant || is_class && module == b"builtins" {
+        true => [open, b"", b"", name, close],
+        false => [open, module, b".", name, close],
     }
 }
 
@@ -696,11 +719,7 @@ fn push_callable<'v>(value: &'v Value, callable: Node, tasks: &mut Vec<Task<'v>>
         return;
     };
     let (module, class) = value.global(id);
-    let mut word = Vec::new();
-    scalar::write_name(module, &mut word);
-    word.push(b'.');
-    scalar::write_name(class, &mut word);
-    tasks.push(Task::Word(Tint::Name, word.into()));
+    tasks.push(Task::Names([module, b".", class]));
 }
 
 fn bracket<'v>(
@@ -714,13 +733,9 @@ fn bracket<'v>(
 }
 
 /// `name=`.
-fn field(value: &Value, name: Node) -> Task<'static> {
-    let mut word = Vec::new();
-    if let Node::Str(name) = name {
-        scalar::write_name(value.text(name), &mut word);
-    }
-    word.push(b'=');
-    Task::Word(Tint::Name, word.into())
+fn field(value: &Value, name: Node) -> Task<'_> {
+    let text = if let Node::Str(name) = name { value.text(name) } else { b"" };
+    Task::Names([text, b"=", b""])
 }
 
 fn plain(text: &'static str) -> Task<'static> {

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use cachectl::codec::Codec;
 use cachectl::limits::Limits;
-use cachectl::value::python;
+use cachectl::value::print::Expansion;
+use cachectl::value::python::{self, Manner, Paper, Tint, Words};
 
 use crate::env::{Env, Ran};
 use crate::python::feed;
@@ -187,4 +188,38 @@ fn counts_are_sorted_and_equals_dropped_as_cpython_does() {
     check_against_cpython(&pickles);
     let (_, notes) = repr(b"\x80\x04\x8f(K\x01K\x01\x90.").unwrap();
     assert_eq!(notes, ["1 set member is repeated; its first is kept"]);
+}
+
+/// Paper that keeps only how long the longest word was.
+struct Longest(usize);
+
+impl Paper for Longest {
+    fn open(&mut self, _: &'static str) {}
+    fn close(&mut self, _: &'static str) {}
+    fn comma(&mut self) {}
+    fn word(&mut self, _: Tint, text: &[u8]) {
+        self.0 = self.0.max(text.len());
+    }
+    fn flush(&mut self, _: bool) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn whatever_is_long_is_written_by_pages() {
+    let len = 1_u32 << 20;
+    let long = |mark: &[u8]| [mark, &len.to_le_bytes(), &b"\x1b".repeat(len as usize)].concat();
+    for (what, chain, bytes) in [
+        ("text", "pickle:", [long(b"X"), b".".to_vec()].concat()),
+        ("bytes", "pickle:", [long(b"B"), b".".to_vec()].concat()),
+        ("a class", "pickle:", [long(b"\x80\x04X\x01\0\0\0aX"), b"\x93.".to_vec()].concat()),
+        ("a class that is called", "pickle:", [long(b"\x80\x04X\x01\0\0\0aX"), b"\x93)R.".to_vec()].concat()),
+        ("a field", "pickle:", [long(b"\x80\x04ca\nB\n)\x81}X"), b"Nsb.".to_vec()].concat()),
+        ("msgpack's own", "msgpack:", [b"\xc9\0\x10\0\0\x05".to_vec(), b"\x1b".repeat(len as usize)].concat()),
+    ] {
+        let value = Codec::parse(chain).unwrap().decode(bytes, &Limits::DEFAULT).unwrap().value;
+        let (expansion, mut paper) = (Expansion::of(&value), Longest(0));
+        python::walk(&value, &mut Manner::labelled(Words::Python, &expansion, &Limits::DEFAULT), &mut paper).unwrap();
+        assert!((1..1 << 19).contains(&paper.0), "{what}: a word of {} bytes", paper.0);
+    }
 }
