@@ -144,7 +144,7 @@ pub struct Made<'v> {
 pub fn of<'v>(value: &'v Value, node: Node) -> Option<Known<'v>> {
     let Node::Object(id) = node else { return None };
     let made = made(value, id);
-    if made.rest.is_some() || made.kwargs != Node::None {
+    if made.rest.is_some() || made.kwargs != Node::None || made.args.iter().any(is_long) {
         return None;
     }
     let form = || form::instance(value, id, &made).map(Known::Form);
@@ -161,6 +161,12 @@ pub fn of<'v>(value: &'v Value, node: Node) -> Option<Known<'v>> {
             .or_else(|| time::of_pandas(value, module, name, &made))
             .or_else(form),
     })
+}
+
+/// Whether an argument is text that no date, number or name is so long as. Each object that is made
+/// of one shared text reads all of it: a text of a megabyte under a million objects would take hours.
+fn is_long(node: &Node) -> bool {
+    matches!(node, Node::Str(span) if span.len as usize > scalar::DIGITS_MAX)
 }
 
 /// The classes of the built-in notation, by their module and name.
