@@ -75,6 +75,12 @@ impl Stop {
 }
 
 impl Exit {
+    /// The status of a question's answer.
+    #[must_use]
+    pub fn answer(yes: bool) -> Exit {
+        if yes { Exit::Yes } else { Exit::No }
+    }
+
     /// The status that an error ends with: that of the first cause that has one.
     #[must_use]
     pub fn of(error: &anyhow::Error) -> Exit {

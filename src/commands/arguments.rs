@@ -14,7 +14,7 @@ use jiff::{SpanRelativeTo, Timestamp};
 use crate::backend::BACKENDS;
 use crate::codec::{Codec, Fault, LAYERS};
 use crate::entry::Expiry;
-use crate::exit::Stop;
+use crate::exit::{Exit, Stop};
 use crate::layout::{LAYOUTS, Name};
 use crate::limits::{LIMITS, Limits};
 use crate::value::{Value, typed_json};
@@ -56,7 +56,9 @@ impl Typed {
         let must = matches!(first, Some(b'{' | b'[' | b'"'));
         match json(text.clone(), limits) {
             Ok(value) => Ok(value),
-            Err(error) if must => Err(error.context("cannot take the value as JSON (--string stores it as text)")),
+            Err(error) if must || Exit::of(&error) != Exit::Usage => {
+                Err(error.context("cannot take the value as JSON (--string stores it as text)"))
+            }
             Err(_) => Ok(Value::of_str(text)),
         }
     }
@@ -65,12 +67,12 @@ impl Typed {
 /// A value from typed JSON.
 ///
 /// # Errors
-/// A usage error: somebody typed it.
+/// A usage error, because somebody typed it; a limit is the same one that stored bytes meet.
 pub fn json(text: Vec<u8>, limits: &Limits) -> Result<Value> {
     let codec = Codec::parse("json://").expect("the layer is in the table");
     let decoded = codec.decode(text, limits).map_err(|error| match error.fault {
-        Fault::Limit(_) => Stop::usage(error.to_string()),
-        _ => Stop::usage(format!("not JSON: {error}")),
+        Fault::Limit(_) => anyhow::Error::from(error),
+        _ => Stop::usage(format!("not JSON: {error}")).into(),
     })?;
     let lifted = typed_json::lift(&decoded.value, limits);
     Ok(lifted.map_err(|error| Stop::usage(format!("JSON, but not typed JSON: {error}")))?)

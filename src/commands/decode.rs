@@ -14,7 +14,7 @@ use crate::render::{Format, Printer, Record};
 /// Reads stdin or a file, decodes by -s or by what the bytes show, and prints as `get` does.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// File; stdin when there is none
+    /// File; stdin for - or when there is none
     #[arg(value_name = "FILE")]
     file: Option<OsString>,
 }
@@ -25,8 +25,8 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
     }
     let reader = target::reader(global)?;
     let bytes = match &args.file {
-        None => arguments::read_stdin(&global.limits())?,
-        Some(file) => arguments::read_file(file, &global.limits())?,
+        Some(file) if file != "-" => arguments::read_file(file, &global.limits())?,
+        _ => arguments::read_stdin(&global.limits())?,
     };
     let reading = reader.read(Stored::Bytes(bytes)).context("cannot decode")?;
     let names = reading.names();

@@ -53,7 +53,7 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
     if args.dry_run {
         let found = count(&mut cache, &pattern, printer)?;
         report(&found, glob, printer)?;
-        return Ok(if found.count == 0 { Exit::No } else { Exit::Yes });
+        return Ok(Exit::answer(found.count > 0));
     }
     if !args.yes {
         let found = count(&mut cache, &pattern, printer)?;
@@ -88,10 +88,10 @@ fn preview_keys(cache: &mut Cache, names: &[Name], printer: &mut Printer) -> Res
                 printer.record(&Record::new().with_bytes("key", key).with("would_delete", facts.is_some()))?;
             }
             (Some(_), _) => printer.line(&format!("would delete {}", escape::line(key)))?,
-            (None, _) => printer.note(&format!("no entry `{}` on {}", escape::line(key), cache.label())),
+            (None, _) => super::miss(key, cache.label(), printer),
         }
     }
-    Ok(if facts.iter().all(Option::is_some) { Exit::Yes } else { Exit::No })
+    Ok(Exit::answer(facts.iter().all(Option::is_some)))
 }
 
 fn delete_keys(cache: &mut Cache, names: &[Name], printer: &mut Printer) -> Result<Exit> {
@@ -100,12 +100,12 @@ fn delete_keys(cache: &mut Cache, names: &[Name], printer: &mut Printer) -> Resu
         if printer.records() == Some(true) {
             printer.record(&Record::new().with_bytes("key", key).with("deleted", *deleted))?;
         } else if !deleted {
-            printer.note(&format!("no entry `{}` on {}", escape::line(key), cache.label()));
+            super::miss(key, cache.label(), printer);
         }
     }
     let count = deleted.iter().filter(|deleted| **deleted).count();
     printer.note(&format!("deleted {count} of {}", render::count(names.len() as u64, "key", "keys")));
-    Ok(if count == names.len() { Exit::Yes } else { Exit::No })
+    Ok(Exit::answer(count == names.len()))
 }
 
 /// What matches, before anything is done.
@@ -165,7 +165,7 @@ fn delete_matching(cache: &mut Cache, pattern: &Pattern, printer: &mut Printer) 
     }
     drop(progress);
     printer.note(&format!("deleted {}", render::count(count, "key", "keys")));
-    Ok(if count == 0 { Exit::No } else { Exit::Yes })
+    Ok(Exit::answer(count > 0))
 }
 
 fn partly(count: u64) -> Stop {

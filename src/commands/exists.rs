@@ -35,5 +35,5 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
             _ => printer.line(&format!("{word:<3} {}", escape::line(key)))?,
         }
     }
-    Ok(if facts.iter().all(Option::is_some) { Exit::Yes } else { Exit::No })
+    Ok(Exit::answer(facts.iter().all(Option::is_some)))
 }

@@ -9,7 +9,7 @@ use super::{Global, target};
 use crate::entry::{Expiry, Ttl};
 use crate::exit::Exit;
 use crate::layout::Name;
-use crate::render::{self, Printer, Record, escape};
+use crate::render::{self, Printer, Record};
 
 /// Give keys another ttl
 ///
@@ -36,7 +36,7 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
         if records {
             printer.record(&Record::new().with_bytes("key", key).with("hit", *there))?;
         } else if !there {
-            printer.note(&format!("no entry `{}` on {}", escape::line(key), cache.label()));
+            super::miss(key, cache.label(), printer);
         }
     }
     let count = there.iter().filter(|there| **there).count() as u64;
@@ -46,5 +46,5 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
         Expiry::Never | Expiry::Keep => render::ttl(Ttl::Never),
     };
     printer.note(&format!("{}: ttl {ttl}", render::count(count, "key", "keys")));
-    Ok(if there.iter().all(|there| *there) { Exit::Yes } else { Exit::No })
+    Ok(Exit::answer(there.iter().all(|there| *there)))
 }

@@ -77,7 +77,7 @@ fn miss(key: &[u8], stored_key: Option<&StoredKey>, place: &str, printer: &mut P
     if printer.format() == Format::Jsonl {
         printer.record(&Record::new().with_bytes("key", key).with_place(stored_key).with("hit", false))?;
     } else {
-        printer.note(&format!("no entry `{}` on {place}", escape::line(key)));
+        super::miss(key, place, printer);
     }
     Ok(Exit::No)
 }

@@ -35,7 +35,7 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
     let facts = cache.facts(&names).with_context(tried)?.remove(0);
     let found = cache.entries(&names).with_context(tried)?.remove(0);
     let (Some(facts), Found { stored_key: Some(stored_key), entry: Some(entry) }) = (facts, found) else {
-        printer.note(&format!("no entry `{}` on {}", escape::line(key), cache.label()));
+        super::miss(key, cache.label(), printer);
         return Ok(Exit::No);
     };
     let report = Report { key, stored_key: &stored_key, backend: cache.label().to_owned(), facts };

@@ -77,7 +77,7 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
     if count == 0 {
         printer.note(&format!("no keys on {}", cache.label()));
     }
-    Ok(if count == 0 { Exit::No } else { Exit::Yes })
+    Ok(Exit::answer(count > 0))
 }
 
 /// A page of keys as records; if `long`, with type, size and ttl, and as rows of a table where no

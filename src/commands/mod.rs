@@ -24,7 +24,7 @@ use clap::Subcommand;
 
 pub use self::target::Global;
 use crate::exit::{Exit, Stop};
-use crate::render::Printer;
+use crate::render::{Printer, escape};
 
 /// What to do
 #[derive(Debug, Subcommand)]
@@ -82,4 +82,9 @@ impl Command {
 fn records(printer: &Printer) -> Result<bool> {
     let told = "this command prints no values: its outputs are -o text and -o jsonl";
     Ok(printer.records().ok_or_else(|| Stop::usage(told))?)
+}
+
+/// Says that nothing is stored for `key`.
+fn miss(key: &[u8], place: &str, printer: &mut Printer) {
+    printer.note(&format!("no entry `{}` on {place}", escape::line(key)));
 }

@@ -188,7 +188,7 @@ fn set_many(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit>
     let rest = if tally.unmet > 0 { format!(", {} not: {}", tally.unmet, args.unmet()) } else { String::new() };
     let stored = render::count(tally.stored, "entry", "entries");
     printer.note(&format!("stored {stored}{forms} on {}{rest}", cache.label()));
-    Ok(if tally.unmet > 0 { Exit::No } else { Exit::Yes })
+    Ok(Exit::answer(tally.unmet == 0))
 }
 
 fn source(name: &OsString) -> Result<Box<dyn BufRead>> {

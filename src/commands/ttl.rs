@@ -34,8 +34,8 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
             None if records => printer.record(&record)?,
             Some(facts) if names.len() == 1 => printer.line(&render::ttl(facts.ttl))?,
             Some(facts) => printer.line(&format!("{}\t{}", render::ttl(facts.ttl), escape::line(key)))?,
-            None => printer.note(&format!("no entry `{}` on {}", escape::line(key), cache.label())),
+            None => super::miss(key, cache.label(), printer),
         }
     }
-    Ok(if all.iter().all(Option::is_some) { Exit::Yes } else { Exit::No })
+    Ok(Exit::answer(all.iter().all(Option::is_some)))
 }

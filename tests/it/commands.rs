@@ -108,6 +108,10 @@ fn values_are_taken_as_they_are_meant() {
     let file = env.file("value.json", b"[1, 2]\n");
     env.ok(["set".as_ref(), "f".as_ref(), format!("@{}", file.display()).as_ref() as &std::ffi::OsStr]);
     assert_eq!(env.ok(["get", "f"]), "[1, 2]\n");
+    for (dash, bytes) in [("decode", b"\"from stdin\""), ("encode", b"\"from stdin\"")] {
+        env.file("-", "not this");
+        assert_eq!(env.feed([dash, "-", "-s", "json://"], bytes).ok().trim_end(), "\"from stdin\"", "{dash}");
+    }
     env.feed(["set", "s", "-"], b"from stdin").ok();
     assert_eq!(env.ok(["get", "s", "-o", "plain"]), "\"from stdin\"\n");
 }
