@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use super::{Backend, Connect, Cursor, Error, Options, Page, Row, no_fields, nothing_more};
+use super::{Backend, Connect, Cursor, Error, Options, Page, Row, added, no_fields, nothing_more};
 use crate::entry::{Condition, Entry, Expiry, Facts, Kind, Stored, StoredKey, Ttl, Write};
 use crate::pattern::Pattern;
 use crate::url::{Url, UrlError};
@@ -112,6 +112,37 @@ impl Backend for Memory {
         }
         Ok(page)
     }
+
+    fn increment(&mut self, key: &StoredKey, by: i64, expiry: Expiry) -> Result<i128, Error> {
+        no_fields(self.label(), [key])?;
+        let mut store = self.store();
+        let now = store.now();
+        let old = store.alive(&key.key, now).map(|held| held.stored.clone());
+        let (number, expiry) = match old {
+            None => (by, expiry),
+            Some(stored) => (added(key, stored.as_bytes(), by)?, Expiry::Keep),
+        };
+        let data = Stored::Bytes(number.to_string().into_bytes());
+        store.set(&Write { key: key.clone(), data, expiry, condition: Condition::Always, tag: None });
+        Ok(number.into())
+    }
+
+    fn tagged(&mut self, tag: &str) -> Result<u64, Error> {
+        Ok(self.store().tagged(tag).len() as u64)
+    }
+
+    fn evict(&mut self, tag: &str) -> Result<u64, Error> {
+        let mut store = self.store();
+        let keys = store.tagged(tag);
+        Ok(keys.iter().filter(|key| store.remove(key)).count() as u64)
+    }
+
+    fn flush(&mut self) -> Result<(), Error> {
+        let mut store = self.store();
+        store.held.clear();
+        store.places.clear();
+        Ok(())
+    }
 }
 
 /// An entry, and its place among the others.
@@ -182,6 +213,12 @@ impl Store {
         self.places.insert(place, key.clone());
         self.held.insert(key, Held { stored: write.data.clone(), deadline, tag: write.tag.clone(), place });
         true
+    }
+
+    fn tagged(&self, tag: &str) -> Vec<Vec<u8>> {
+        let now = self.now();
+        let carry = self.held.iter().filter(|(_, held)| held.tag.as_deref() == Some(tag) && !held.expired(now));
+        carry.map(|(key, _)| key.clone()).collect()
     }
 
     fn remove(&mut self, key: &[u8]) -> bool {

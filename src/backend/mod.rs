@@ -9,11 +9,13 @@ pub mod dummy;
 pub mod memory;
 pub mod net;
 pub mod redis;
+mod reply;
 
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use self::reply::Reply;
 use crate::entry::{Entry, Expiry, Facts, Kind, StoredKey, Write};
 use crate::limits::Limits;
 use crate::pattern::Pattern;
@@ -51,6 +53,53 @@ pub trait Backend {
         no_fields(self.label(), [&StoredKey { key: key.key.clone(), field: Some(Vec::new()) }])
             .map(|()| Page::default())
     }
+
+    /// Adds `by` to the counter at `key`, in one step whoever else does; its value then. Where there
+    /// is no entry it begins at 0 and gets `expiry`; one that is there keeps the expiry it has. Holds
+    /// the counters of every store: 64 bits, with a sign or without.
+    fn increment(&mut self, _key: &StoredKey, _by: i64, _expiry: Expiry) -> Result<i128, Error> {
+        Err(unsupported(self.label(), "keeps no counters"))
+    }
+
+    /// How many entries carry the store's own tag (DiskCache's).
+    fn tagged(&mut self, _tag: &str) -> Result<u64, Error> {
+        Err(unsupported(self.label(), NO_TAGS))
+    }
+
+    /// Deletes the entries that carry the store's own tag, in pages; how many there were.
+    fn evict(&mut self, _tag: &str) -> Result<u64, Error> {
+        Err(unsupported(self.label(), NO_TAGS))
+    }
+
+    /// Deletes everything there is, whoever put it there.
+    fn flush(&mut self) -> Result<(), Error> {
+        Err(unsupported(self.label(), "cannot be emptied at once: delete by pattern instead"))
+    }
+
+    /// Sends one command of the server's own, its name first, and gives the reply as it came.
+    fn raw(&mut self, _command: &[Vec<u8>]) -> Result<Reply, Error> {
+        Err(unsupported(self.label(), "takes no commands: raw is for Redis and Valkey"))
+    }
+}
+
+/// Why a store has nothing to say of a tag.
+const NO_TAGS: &str = "keeps no tags of its own: choose a layout that does";
+
+/// The store has no such ability.
+fn unsupported(label: &str, what: &str) -> Error {
+    Error::new(ErrorKind::Unsupported, format!("{label} {what}"))
+}
+
+/// The counter that `text` is and `by` more, for stores that do not count themselves: 64 bits with a
+/// sign, spelled as Redis wants it, without zeros before it.
+fn added(key: &StoredKey, text: Option<&[u8]>, by: i64) -> Result<i64, Error> {
+    let number = text.and_then(|text| std::str::from_utf8(text).ok()).and_then(|text| {
+        let number: i64 = text.parse().ok()?;
+        (number.to_string() == text).then_some(number)
+    });
+    let unfit = |why: &str| Error::new(ErrorKind::Unfit, format!("cannot add {by} to `{key}`: {why}"));
+    let number = number.ok_or_else(|| unfit("it holds no integer of 64 bits in decimal"))?;
+    number.checked_add(by).ok_or_else(|| unfit(&format!("it is {number}, and a counter has 64 bits, one for the sign")))
 }
 
 /// A parsed URL: call it for a connection.

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use cachectl::backend::{Backend, Connect, Cursor, ErrorKind, Options, parse};
+use cachectl::backend::{Backend, Connect, Cursor, Error, ErrorKind, Options, parse};
 use cachectl::entry::{Condition, Entry, Expiry, Kind, Stored, StoredKey, Ttl, Write};
 use cachectl::limits::Limits;
 use cachectl::pattern::Pattern;
@@ -50,6 +50,7 @@ pub fn conformance(name: &'static str, connect: &Connect) {
         a_scan_sees_every_key,
         a_scan_ends_while_keys_go,
         a_scan_takes_a_pattern_and_a_kind,
+        a_counter_counts,
     ];
     for check in checks {
         let mut subject = Subject { name, backend: connect().unwrap() };
@@ -141,6 +142,11 @@ impl Subject {
     /// Whether the ttl is within a minute below `ms`. Clocks may differ by what they round off.
     pub fn has_left(&mut self, key: impl AsRef<[u8]>, ms: u64) -> bool {
         matches!(self.ttl(key), Some(Ttl::Left(left)) if left <= ms + 2 && left > ms - 60_000)
+    }
+
+    /// Adds to a counter that is created without expiry.
+    pub fn add(&mut self, key: impl AsRef<[u8]>, by: i64) -> Result<i128, Error> {
+        self.backend.increment(&StoredKey::new(key.as_ref()), by, Expiry::Never)
     }
 
     /// Deletes one entry.
@@ -449,6 +455,128 @@ fn a_scan_takes_a_pattern_and_a_kind(subject: &mut Subject) {
         assert_eq!(subject.keys(pattern, None), keys, "{name}: {pattern}");
         assert_eq!(subject.keys(pattern, Some(&kind)), keys, "{name}: {pattern} {kind}");
         assert_eq!(subject.keys(pattern, Some("hash")), [], "{name}: {pattern}");
+    }
+}
+
+fn a_counter_counts(subject: &mut Subject) {
+    let name = subject.name;
+    let key = StoredKey::new("k");
+    let hour = Expiry::In(3_600_000);
+    assert_eq!(subject.backend.increment(&key, 5, hour), Ok(5), "{name}: where there is none it begins at 0");
+    assert!(subject.has_left("k", 3_600_000), "{name}: what is created gets the expiry");
+    assert_eq!(subject.backend.increment(&key, 2, Expiry::In(60_000)), Ok(7), "{name}");
+    assert!(subject.has_left("k", 3_600_000), "{name}: what is there keeps its own");
+    assert_eq!(subject.add("k", -3), Ok(4), "{name}");
+    assert!(subject.has_left("k", 3_600_000), "{name}: what is there keeps its own");
+    assert_eq!((subject.add("k", 0), subject.add("z", 0), subject.add("z", 9)), (Ok(4), Ok(0), Ok(9)), "{name}");
+    assert_eq!(subject.ttl("z"), Some(Ttl::Never), "{name}");
+    assert_eq!(subject.backend.increment(&StoredKey::new("y"), 1, Expiry::Keep), Ok(1), "{name}");
+    assert_eq!(subject.ttl("y"), Some(Ttl::Never), "{name}: there was nothing to keep");
+    subject.backend.increment(&StoredKey::new("at"), 1, at(7_200_000)).unwrap();
+    assert!(subject.has_left("at", 7_200_000), "{name}");
+
+    assert!(subject.set("t", "41") && subject.add("t", 1) == Ok(42), "{name}: text that is a number is a counter");
+    assert_eq!(subject.get("t"), Some(b"42".to_vec()), "{name}: and stays text");
+    subject.put(Write { expiry: Expiry::In(0), ..write("gone", "7") });
+    assert_eq!(subject.add("gone", 1), Ok(1), "{name}: an expired counter is none");
+    for text in ["", "x", "1.5", "1e3", " 1", "1 2", "99999999999999999999"] {
+        subject.set("n", text);
+        let error = subject.add("n", 1).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Unfit, "{name}: {text:?}: {error}");
+        assert_eq!(subject.get("n"), Some(text.into()), "{name}: {text:?} is left as it was");
+    }
+}
+
+/// Runs `check` over each store that can do all that Redis can.
+fn each_store(check: fn(&mut Subject)) {
+    let (directory, server) = (tempfile::tempdir().unwrap(), Server::start(&[]));
+    let disk = format!("disk://{}/cache", directory.path().display());
+    for (name, url) in [("memory", "memory:"), ("disk", &disk), ("redis", &server.url())] {
+        check(&mut Subject { name, backend: parse(url, &options()).unwrap()().unwrap() });
+    }
+}
+
+#[test]
+fn a_counter_has_a_sign_and_64_bits() {
+    each_store(|subject| {
+        let name = subject.name;
+        assert_eq!((subject.add("k", -5), subject.add("k", -5), subject.add("k", 3)), (Ok(-5), Ok(-10), Ok(-7)));
+        for (start, by) in [(i64::MAX, 1), (i64::MIN, -1), (1, i64::MAX), (-2, i64::MIN)] {
+            subject.delete("k");
+            assert_eq!(subject.add("k", start), Ok(start.into()), "{name}");
+            let error = subject.add("k", by).unwrap_err();
+            assert!(error.kind == ErrorKind::Unfit && error.message.contains("64 bits"), "{name}: {error}");
+            assert_eq!(subject.add("k", 0), Ok(start.into()), "{name}: it is left as it was");
+        }
+        for text in ["01", "+1", "-0", "1\n"] {
+            subject.set("k", text);
+            assert_eq!(subject.add("k", 1).unwrap_err().kind, ErrorKind::Unfit, "{name}: {text:?}");
+        }
+    });
+}
+
+#[test]
+fn a_flush_leaves_nothing() {
+    each_store(|subject| {
+        let name = subject.name;
+        subject.backend.flush().unwrap();
+        fill(subject, 1000);
+        subject.put(Write { expiry: Expiry::In(3_600_000), ..write("large", vec![b'x'; 100_000]) });
+        subject.backend.flush().unwrap();
+        assert_eq!(subject.keys("*", None), [], "{name}");
+        assert!(subject.set("k", "v") && subject.keys("*", None).len() == 1, "{name}: it is usable after");
+    });
+}
+
+#[test]
+fn counting_at_once_loses_nothing() {
+    let (directory, server) = (tempfile::tempdir().unwrap(), Server::start(&[]));
+    let disk = format!("disk://{}/cache", directory.path().display());
+    for url in ["memory:", &disk, &server.url()] {
+        let connect = parse(url, &options()).unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    let mut backend = connect().unwrap();
+                    for _ in 0..50 {
+                        backend.increment(&StoredKey::new("k"), 2, Expiry::In(3_600_000)).unwrap();
+                    }
+                });
+            }
+        });
+        assert_eq!(connect().unwrap().increment(&StoredKey::new("k"), 0, Expiry::Never), Ok(400), "{url}");
+    }
+}
+
+#[test]
+fn what_a_store_cannot_do_it_says() {
+    let server = Server::start(&[]);
+    let mut redis = parse(&server.url(), &options()).unwrap()().unwrap();
+    let mut memory = parse("memory:", &options()).unwrap()().unwrap();
+    let ping = [b"PING".to_vec()];
+    for (error, part) in [
+        (redis.evict("t").unwrap_err(), "no tags of its own"),
+        (redis.tagged("t").unwrap_err(), "no tags of its own"),
+        (memory.raw(&ping).unwrap_err(), "takes no commands"),
+    ] {
+        assert!(error.kind == ErrorKind::Unsupported && error.message.contains(part), "{error}");
+    }
+}
+
+#[test]
+fn stores_that_carry_tags_evict_by_them() {
+    let directory = tempfile::tempdir().unwrap();
+    for url in ["memory:".to_owned(), format!("disk://{}/cache", directory.path().display())] {
+        let mut subject = Subject { name: "tags", backend: parse(&url, &options()).unwrap()().unwrap() };
+        assert_eq!((subject.backend.tagged("red"), subject.backend.evict("red")), (Ok(0), Ok(0)), "{url}");
+        let tagged = |key: String, tag: &str| Write { tag: Some(tag.to_owned()), ..write(key, "v") };
+        let red = (0..600).map(|n| tagged(format!("red{n}"), "red"));
+        let rest = [tagged("blue".into(), "blue"), tagged("5".into(), "5"), tagged("r".into(), "re%"), write("k", "v")];
+        subject.backend.set_many(&red.chain(rest).collect::<Vec<_>>()).unwrap();
+        assert_eq!((subject.backend.tagged("red"), subject.backend.tagged("RED")), (Ok(600), Ok(0)), "{url}");
+        assert_eq!((subject.backend.evict("re*"), subject.backend.evict("red")), (Ok(0), Ok(600)), "{url}");
+        assert_eq!((subject.backend.tagged("red"), subject.backend.evict("5")), (Ok(0), Ok(1)), "{url}");
+        assert_eq!(subject.keys("*", None), ["blue", "k", "r"].map(StoredKey::new), "{url}");
     }
 }
 

@@ -693,3 +693,27 @@ fn a_directory_that_may_not_be_written_can_be_read() {
     assert!(!readable.join("below").exists());
     python(&readable, "assert c['k'] == b'v'");
 }
+
+#[test]
+fn counters_and_tags_are_pythons_too() {
+    let directory = tempfile::tempdir().unwrap();
+    let made = "c.incr('n', 5)\nc.set('big', 2**70)\nc.set('f', 1.5)\nc.set('t', '41', tag='red', expire=3600)
+for tag in ['red', 5, 5.0, b'red', None]:
+    for n in range(150): c.set((tag, type(tag).__name__, n), 'x' * (n * 400), tag=tag)";
+    python(directory.path(), made);
+    let mut subject = open(directory.path());
+    assert_eq!((subject.add("n", 3), subject.add("mine", 4), subject.add("t", 1)), (Ok(8), Ok(4), Ok(42)));
+    assert!(subject.entry("t").unwrap().tag.as_deref() == Some("red") && subject.has_left("t", 3_600_000));
+    for key in ["big", "f"] {
+        assert_eq!(subject.add(key, 1).unwrap_err().kind, ErrorKind::Unfit, "{key}");
+    }
+    assert_eq!((subject.backend.tagged("5"), subject.backend.tagged("5.0")), (Ok(150), Ok(150)));
+    assert_eq!((subject.backend.evict("5"), subject.backend.tagged("5.0")), (Ok(150), Ok(150)));
+    assert_eq!((subject.backend.tagged("red"), subject.backend.evict("red")), (Ok(301), Ok(301)));
+    let checked = "assert c.incr('n') == 9 and c['mine'] == 4 and len(c) == 304, len(c)
+assert c.incr('mine', -5) == -1\nprint(sum(k is not None for k in c))";
+    assert_eq!(python(directory.path(), checked), "304\n");
+    subject.backend.flush().unwrap();
+    assert_eq!(python(directory.path(), "print(len(c), c.volume() > 0)"), "0 True\n");
+    assert_eq!(value_files(directory.path()), Vec::<PathBuf>::new());
+}

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use cachectl::backend::redis::{Place, Target, parse};
-use cachectl::backend::{self, Backend, Cursor, Error, ErrorKind, Options};
+use cachectl::backend::{self, Backend, Cursor, Error, ErrorKind, Options, Reply};
 use cachectl::entry::{Condition, Entry, Expiry, Facts, Members, Stored, StoredKey, Ttl, Write};
 use cachectl::limits::Limits;
 use cachectl::pattern::Pattern;
@@ -815,4 +815,121 @@ else:
         backend.set_many(&[put("p:b", &bytes)]).unwrap();
         assert_eq!(python::run(program, &[&url, "read"]), "{'name': 'Ada', 'n': 1180591620717411303424}\n", "{url}");
     }
+}
+
+#[test]
+fn a_counter_is_a_string_or_a_field_and_gets_its_ttl_at_birth() {
+    let user = |name: &str, may: &str| format!("{name} on >{PASSWORD} ~* -@all {may}");
+    let mut arguments = Vec::new();
+    let users = [user("counter", "+incrby"), user("limiter", "+incrby +set"), user("nobody", "+get")];
+    for user in &users {
+        arguments.push("--user");
+        arguments.extend(user.split(' '));
+    }
+    let server = Server::start(&arguments);
+    let mut redis = connect(&server.url());
+    let never = Expiry::Never;
+    assert_eq!(
+        (redis.increment(&field("h", "f"), 5, never), redis.increment(&field("h", "f"), -7, never)),
+        (Ok(5), Ok(-2))
+    );
+    server.command(&[b"HSET", b"h", b"x", b"y"]);
+    for (key, expiry, part) in [
+        (field("h", "x"), never, "the field holds no integer"),
+        (field("h", "f"), Expiry::In(1000), "no ttl of its own"),
+        (key("h"), never, "another type of value"),
+        (key("h"), Expiry::In(1000), "another type of value"),
+    ] {
+        let error = redis.increment(&key, 1, expiry).unwrap_err();
+        assert!(error.kind == ErrorKind::Unfit && error.message.contains(part), "{error}");
+    }
+    let client = |name: &str| connect(&format!("redis://{name}:{PASSWORD}@127.0.0.1:{}/0", server.port));
+    let hour = Expiry::In(3_600_000);
+    assert_eq!(client("counter").increment(&key("c"), 2, never), Ok(2));
+    assert_eq!(
+        (client("limiter").increment(&key("l"), 2, hour), client("limiter").increment(&key("l"), 2, hour)),
+        (Ok(2), Ok(4))
+    );
+    assert!(matches!(get(&mut *redis, "l").unwrap().ttl, Ttl::Left(3_000_000..=3_600_000)));
+    for error in [client("nobody").increment(&key("l"), 1, never), client("nobody").increment(&key("l"), 1, hour)] {
+        let error = error.unwrap_err();
+        assert!(error.kind == ErrorKind::Denied && error.message.contains("NOPERM"), "{error}");
+    }
+    assert_eq!(client("nobody").flush().unwrap_err().kind, ErrorKind::Denied);
+    assert_eq!(redis.increment(&key("l"), 0, never), Ok(4));
+    let fake = Fake::says_and_closes(b"+OK\r\n");
+    let error = connect(&fake.url()).increment(&key("k"), 1, hour).unwrap_err();
+    assert!(error.message.ends_with("whether it was added is not known"), "{error}");
+}
+
+#[test]
+fn any_command_has_its_reply_in_either_protocol() {
+    let server =
+        Server::start(&["--enable-debug-command", "yes", "--user", "some", "on", "nopass", "~*", "-@all", "+ping"]);
+    let words = |line: &str| line.split(' ').map(|word| word.as_bytes().to_vec()).collect::<Vec<_>>();
+    let bytes = |text: &str| Reply::Bytes(text.into());
+    let mut two = connect(&server.url());
+    let mut three = connect(&format!("{}?protocol=3", server.url()));
+    let both = [
+        ("PING", Reply::Status(b"PONG".to_vec())),
+        ("set k v", Reply::Status(b"OK".to_vec())),
+        ("GET k", bytes("v")),
+        ("GET none", Reply::Nil),
+        ("INCR n", Reply::Int(1)),
+        ("RPUSH l a b", Reply::Int(2)),
+        ("LRANGE l 0 -1", Reply::List(vec![bytes("a"), bytes("b")])),
+        ("FLUSHDB", Reply::Status(b"OK".to_vec())),
+    ];
+    for (line, reply) in both {
+        assert_eq!(two.raw(&words(line)), Ok(reply.clone()), "{line}");
+        if line != "INCR n" && !line.starts_with("RPUSH") && !line.starts_with("LRANGE") {
+            three.raw(&words("SET k v")).unwrap();
+            assert_eq!(three.raw(&words(line)), Ok(reply), "{line}");
+        }
+    }
+    let debug = [
+        (
+            "DEBUG PROTOCOL map",
+            Reply::Map(vec![
+                (Reply::Int(0), Reply::Bool(false)),
+                (Reply::Int(1), Reply::Bool(true)),
+                (Reply::Int(2), Reply::Bool(false)),
+            ]),
+        ),
+        ("DEBUG PROTOCOL set", Reply::Set(vec![Reply::Int(0), Reply::Int(1), Reply::Int(2)])),
+        ("DEBUG PROTOCOL double", Reply::Double("3.141".parse().unwrap())),
+        ("DEBUG PROTOCOL bignum", Reply::Big(b"1234567999999999999999999999999999999".to_vec())),
+        ("DEBUG PROTOCOL true", Reply::Bool(true)),
+        ("DEBUG PROTOCOL null", Reply::Nil),
+        ("DEBUG PROTOCOL attrib", bytes("Some real reply following the attribute")),
+        ("DEBUG PROTOCOL verbatim", bytes("This is a verbatim\nstring")),
+    ];
+    for (line, reply) in debug {
+        assert_eq!(three.raw(&words(line)), Ok(reply), "{line}");
+    }
+    let script = "return {1, redis.error_reply('MY error'), {redis.status_reply('fine')}}";
+    let many = Reply::List(vec![
+        Reply::Int(1),
+        Reply::Error("MY error".into()),
+        Reply::List(vec![Reply::Status(b"fine".to_vec())]),
+    ]);
+    for backend in [&mut two, &mut three] {
+        assert_eq!(backend.raw(&[b"EVAL".to_vec(), script.into(), b"0".to_vec()]), Ok(many.clone()));
+        for (line, kind, part) in [
+            ("GET", ErrorKind::Unfit, "wrong number of arguments"),
+            ("NO-SUCH x", ErrorKind::Unsupported, "unknown command"),
+            ("psubscribe x", ErrorKind::Unfit, "`PSUBSCRIBE` cannot be sent from here"),
+            ("CLIENT reply OFF", ErrorKind::Unfit, "`CLIENT REPLY` cannot be sent"),
+        ] {
+            let error = backend.raw(&words(line)).unwrap_err();
+            assert!(error.kind == kind && error.message.contains(part), "{line}: {error}");
+        }
+        assert!(backend.raw(&words("CLIENT ID")).is_ok_and(|reply| matches!(reply, Reply::Int(_))));
+    }
+    let denied = connect(&format!("redis://some:@127.0.0.1:{}/0", server.port)).raw(&words("GET k")).unwrap_err();
+    assert_eq!(denied.kind, ErrorKind::Denied, "{denied}");
+    let mut impatient = open(&server.url(), &impatient()).unwrap();
+    let error = impatient.raw(&words("BLPOP none 0")).unwrap_err();
+    assert!(error.kind == ErrorKind::Unreachable && error.message.contains("--timeout allows more"), "{error}");
+    assert_eq!(impatient.raw(&words("PING")), Ok(Reply::Status(b"PONG".to_vec())), "on a connection of its own");
 }

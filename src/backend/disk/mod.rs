@@ -23,8 +23,9 @@ use rusqlite::limits::Limit;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use self::files::Files;
+use self::key::Spelling;
 use self::schema::{Found, Settings};
-use self::store::{Store, Trouble, is_read_only};
+use self::store::{Deleted, Store, Trouble, is_read_only};
 use super::{Backend, Connect, Cursor, Error, ErrorKind, Options, Page, Row, no_fields};
 use crate::entry::{Entry, Expiry, Facts, Kind, StoredKey, Write};
 use crate::limits::Limits;
@@ -94,6 +95,31 @@ impl Disk {
         Ok(self.store.as_ref())
     }
 
+    /// The cache, made where there was none.
+    fn made(&mut self) -> Result<&Store, Error> {
+        if self.existing()?.is_none() {
+            self.store = Some(self.place.create()?);
+        }
+        Ok(self.store.as_ref().expect("it was opened or made just above"))
+    }
+
+    /// Deletes page after page, each done or not done as a whole; how many entries in all.
+    fn in_pages(&mut self, delete: impl Fn(&Store, i64) -> Result<Deleted, Trouble>) -> Result<u64, Error> {
+        self.existing()?;
+        let Some(store) = &self.store else { return Ok(0) };
+        let (mut count, mut after) = (0, Some(i64::MIN));
+        while let Some(from) = after {
+            let page = delete(store, from).map_err(|trouble| self.place.explain("write to", trouble));
+            let page = page.map_err(|error| match count {
+                0 => error,
+                _ => Error::new(ErrorKind::Partial, format!("{count} entries were deleted, then: {error}")),
+            })?;
+            count += page.count;
+            after = page.last;
+        }
+        Ok(count)
+    }
+
     /// Does `work` on batches of `items` that each are done or not done as a whole.
     fn in_batches<T, R>(
         &self,
@@ -145,10 +171,8 @@ impl Backend for Disk {
 
     fn set_many(&mut self, writes: &[Write]) -> Result<Vec<bool>, Error> {
         no_fields(&self.label, writes.iter().map(|write| &write.key))?;
-        if self.existing()?.is_none() {
-            self.store = Some(self.place.create()?);
-        }
-        let store = self.store.as_ref().expect("it was opened or created just above");
+        self.made()?;
+        let store = self.store.as_ref().expect("it was opened or made just above");
         self.in_batches(store, writes, Store::set)
     }
 
@@ -173,6 +197,33 @@ impl Backend for Disk {
         };
         page.map_err(|trouble| self.place.explain("read", trouble))
     }
+
+    fn increment(&mut self, key: &StoredKey, by: i64, expiry: Expiry) -> Result<i128, Error> {
+        no_fields(&self.label, [key])?;
+        let number = self.made()?.increment(key, by, expiry);
+        number.map(i128::from).map_err(|trouble| self.place.explain("write to", trouble))
+    }
+
+    fn tagged(&mut self, tag: &str) -> Result<u64, Error> {
+        let count = match self.existing()? {
+            Some(store) => tags(tag).map(|tag| store.tagged(&tag)).sum(),
+            None => Ok(0),
+        };
+        count.map_err(|trouble| self.place.explain("read", trouble))
+    }
+
+    fn evict(&mut self, tag: &str) -> Result<u64, Error> {
+        tags(tag).map(|tag| self.in_pages(|store, after| store.evict_page(&tag, after))).sum()
+    }
+
+    fn flush(&mut self) -> Result<(), Error> {
+        self.in_pages(Store::clear_page).map(drop)
+    }
+}
+
+/// Everything that is listed as the tag `tag`: DiskCache keeps tags as it keeps keys, but pickles none.
+fn tags(tag: &str) -> impl Iterator<Item = Spelling<'_>> {
+    Spelling::all(tag.as_bytes()).filter(Spelling::raw)
 }
 
 /// Where a cache is or will be.

@@ -13,7 +13,7 @@ use rusqlite::{CachedStatement, Connection, ErrorCode, OptionalExtension, Params
 use super::files::{Files, Unread};
 use super::key::{self, Spelling};
 use super::schema::Settings;
-use crate::backend::{Cursor, Error, ErrorKind, Page};
+use crate::backend::{Cursor, Error, ErrorKind, Page, added};
 use crate::entry::{Condition, Entry, Expiry, Facts, Stored, StoredKey, Ttl, Write};
 use crate::limits::Limits;
 use crate::pattern::Pattern;
@@ -64,6 +64,12 @@ const EXPIRE: &str = "UPDATE Cache SET expire_time = ?2 WHERE rowid = ?1";
 const COUNT: &str = "UPDATE Settings SET value = value + ?2 WHERE key = ?1";
 const EXPIRED: &str = "SELECT rowid, filename FROM Cache \
      WHERE expire_time IS NOT NULL AND expire_time < ?1 ORDER BY expire_time LIMIT ?2";
+const INCREMENT: &str = "UPDATE Cache SET store_time = ?2, value = ?3 WHERE rowid = ?1";
+const TAGGED: &str = "SELECT count(*) FROM Cache WHERE tag = ?1 AND typeof(tag) = typeof(?1) \
+     AND (expire_time IS NULL OR expire_time > ?2)";
+const OF_TAG: &str = "SELECT rowid, filename FROM Cache \
+     WHERE tag = ?1 AND typeof(tag) = typeof(?1) AND rowid > ?2 ORDER BY rowid LIMIT ?3";
+const ALL: &str = "SELECT rowid, filename FROM Cache WHERE rowid > ?1 ORDER BY rowid LIMIT ?2";
 const SIZE: &str = "SELECT value FROM Settings WHERE key = 'size'";
 
 /// Why something failed, for the caller to say where.
@@ -86,6 +92,17 @@ impl From<Error> for Trouble {
     fn from(error: Error) -> Trouble {
         Trouble::Here(error)
     }
+}
+
+/// Rows that one transaction of a bulk deletion removes: other processes get their turn between.
+const DELETED: i64 = 256;
+
+/// What a page of a bulk deletion removed.
+pub struct Deleted {
+    /// How many rows; one that had expired and was still held counts too, as in DiskCache.
+    pub count: u64,
+    /// The last of them, after which the next page goes on; `None` at the end.
+    pub last: Option<i64>,
 }
 
 /// Names of files to remove once the transaction that let go of them has ended.
@@ -178,6 +195,62 @@ impl Store {
             };
             keys.iter().map(expire).collect()
         })
+    }
+
+    /// Adds to a counter, as `Cache.incr`, which knows only integers; here decimal text counts too,
+    /// as on Redis, and stays text.
+    pub fn increment(&self, key: &StoredKey, by: i64, expiry: Expiry) -> Result<i64, Trouble> {
+        self.transact(|trash| {
+            let now = now();
+            let found = self.find(ENTRY, &key.key, now, |row| {
+                let in_row = row.get_ref(0)? == ValueRef::Null;
+                let stored = if in_row { self.stored(row.get(4)?, None, row.get_ref(5)?)? } else { None };
+                Ok((row.get::<_, i64>(3)?, stored))
+            })?;
+            let Some((rowid, stored)) = found else {
+                let data = Stored::Integer(by);
+                let write = Write { key: key.clone(), data, expiry, condition: Condition::Always, tag: None };
+                return self.set_one(&write, None, trash).map(|_| by);
+            };
+            let text = match &stored {
+                Some(Stored::Integer(number)) => Some(number.to_string().into_bytes()),
+                Some(Stored::Bytes(_) | Stored::Text(_)) => stored.as_ref().and_then(Stored::as_bytes).map(Vec::from),
+                _ => None,
+            };
+            let number = added(key, text.as_deref(), by)?;
+            let value = match stored {
+                Some(Stored::Bytes(_)) => Value::Blob(number.to_string().into_bytes()),
+                Some(Stored::Text(_)) => Value::Text(number.to_string()),
+                _ => Value::Integer(number),
+            };
+            self.prepare(INCREMENT)?.execute(params![rowid, now, value])?;
+            if let Some(note) = self.settings.policy.note() {
+                self.prepare(note)?.execute([rowid])?;
+            }
+            Ok(number)
+        })
+    }
+
+    /// How many entries are there with a tag.
+    pub fn tagged(&self, tag: &Spelling<'_>) -> Result<u64, Trouble> {
+        let count: i64 = self.prepare(TAGGED)?.query_row(params![tag, now()], |row| row.get(0))?;
+        Ok(count.max(0).unsigned_abs())
+    }
+
+    /// `Cache.evict`: deletes a page of the rows with a tag, those after row `after`.
+    pub fn evict_page(&self, tag: &Spelling<'_>, after: i64) -> Result<Deleted, Trouble> {
+        self.delete_page(OF_TAG, params![tag, after, DELETED])
+    }
+
+    /// `Cache.clear`: deletes a page of the rows after row `after`.
+    pub fn clear_page(&self, after: i64) -> Result<Deleted, Trouble> {
+        self.delete_page(ALL, params![after, DELETED])
+    }
+
+    fn delete_page(&self, sql: &str, params: impl Params) -> Result<Deleted, Trouble> {
+        let rows = self.transact(|trash| self.evict(sql, params, trash))?;
+        let last = rows.last().copied().filter(|_| integer(rows.len()) == DELETED);
+        Ok(Deleted { count: rows.len() as u64, last })
     }
 
     /// A page of keys from the newest row to the oldest: what is added meanwhile is not met, so a

@@ -43,7 +43,11 @@ const ANSWERS: &[(&str, ErrorKind, &str)] = &[
         "a cluster has database 0 only, and clusters are not supported yet",
     ),
     ("ERR invalid expire time", ErrorKind::Unfit, "the ttl is out of range"),
-    ("ERR value is not an integer", ErrorKind::Unfit, "a number is out of range"),
+    ("ERR value is not an integer", ErrorKind::Unfit, "the entry, or a number given, is no integer of 64 bits"),
+    ("ERR hash value is not an integer", ErrorKind::Unfit, "the field holds no integer of 64 bits"),
+    ("ERR increment or decrement would overflow", ErrorKind::Unfit, "a counter has 64 bits, one for the sign"),
+    ("ERR wrong number of arguments", ErrorKind::Unfit, "`raw COMMAND DOCS NAME` says what a command takes"),
+    ("ERR unknown subcommand", ErrorKind::Unsupported, "the server is too old, or has no such subcommand"),
     ("NOPROTO", ErrorKind::Failed, "leave `protocol=` out of the URL"),
     ("WRONGTYPE", ErrorKind::Unfit, "the key holds another type of value"),
     (

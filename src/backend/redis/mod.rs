@@ -4,8 +4,10 @@
 //! user whose ACL allows little gets what it allows: PTTL and GETRANGE are not needed to read, nor
 //! UNLINK to delete. Nothing here knows what the bytes mean.
 
+mod count;
 mod fault;
 mod link;
+mod raw;
 mod read;
 mod reply;
 mod turns;
@@ -17,7 +19,7 @@ use self::link::Link;
 use self::turns::Turns;
 pub use self::url::{Target, not_yet, parse};
 pub use super::net::Place;
-use super::{Backend, Connect, Cursor, Error, ErrorKind, Options, Page, Row};
+use super::{Backend, Connect, Cursor, Error, ErrorKind, Options, Page, Reply, Row};
 use crate::entry::{Condition, Entry, Expiry, Facts, Kind, StoredKey, Write};
 use crate::limits::Limits;
 use crate::pattern::Pattern;
@@ -195,6 +197,23 @@ impl Backend for Redis {
         // Field and value in turn.
         let fields = pairs.into_iter().step_by(2);
         Ok(Page { keys: fields.map(|field| StoredKey { key: key.key.clone(), field: Some(field) }).collect(), next })
+    }
+
+    fn increment(&mut self, key: &StoredKey, by: i64, expiry: Expiry) -> Result<i128, Error> {
+        count::increment(&mut self.link, key, by, expiry)
+    }
+
+    fn flush(&mut self) -> Result<(), Error> {
+        let doing = "cannot empty the database";
+        match self.link.ask_one(doing, command("FLUSHDB", &[b"ASYNC"])) {
+            // Before Redis 4 it takes no argument, and everybody waits.
+            Err(Error { kind: ErrorKind::Failed, .. }) => self.link.ask_one(doing, cmd("FLUSHDB")).map(drop),
+            result => result.map(drop),
+        }
+    }
+
+    fn raw(&mut self, command: &[Vec<u8>]) -> Result<Reply, Error> {
+        raw::ask(&mut self.link, command)
     }
 }
 
