@@ -15,7 +15,7 @@ pub use self::read::{Chain, Reader, Reading, Unread};
 pub use self::walk::{Met, Walk};
 use self::write::{Before, Plan};
 pub use self::write::{DEFAULT_SERIALIZER, Form, Put, Receipt};
-use crate::backend::{self, Backend, ErrorKind};
+use crate::backend::{self, Backend, ErrorKind, Reply};
 use crate::codec;
 use crate::entry::{Entry, Expiry, Facts, StoredKey, Write};
 use crate::layout::{self, Layout, Name};
@@ -159,6 +159,34 @@ impl Cache {
     pub fn expire(&mut self, names: &[Name], expiry: Expiry) -> Result<Vec<bool>, Error> {
         let places = self.locate(names)?;
         self.ask(&places, |backend, keys| backend.expire_many(keys, expiry))
+    }
+
+    /// Adds to the counter under `name`; where it is, and its value then. As [`Backend::increment`].
+    ///
+    /// # Errors
+    /// The backend's; [`Error::Name`].
+    pub fn increment(&mut self, name: &Name, by: i64, expiry: Expiry) -> Result<(StoredKey, i128), Error> {
+        let place = self.locate(std::slice::from_ref(name))?.pop().flatten();
+        let told = "a tag of it is not there, so it can be stored nowhere: set makes the tags";
+        let place = place.ok_or_else(|| Error::name(&name.key, layout::Error::new(told)))?;
+        let number = self.backend.increment(&place, by, expiry)?;
+        Ok((place, number))
+    }
+
+    /// Deletes everything on the backend, whatever the layout.
+    ///
+    /// # Errors
+    /// The backend's.
+    pub fn flush(&mut self) -> Result<(), Error> {
+        Ok(self.backend.flush()?)
+    }
+
+    /// The reply to a command of the server's own, whatever the layout.
+    ///
+    /// # Errors
+    /// The backend's.
+    pub fn raw(&mut self, command: &[Vec<u8>]) -> Result<Reply, Error> {
+        Ok(self.backend.raw(command)?)
     }
 
     /// A walk over the entries whose keys match, and whose type is `kind` where one is given.

@@ -35,15 +35,16 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
     let mut cache = target::open(global, printer)?;
     let found = cache.entries(&names).context("cannot get")?;
     let mut exit = Exit::Yes;
-    for (Name { key, .. }, Found { stored_key, entry }) in names.iter().zip(found) {
+    for (name, Found { stored_key, entry }) in names.iter().zip(found) {
+        let key = name.key.as_slice();
         let one = match entry {
-            None => miss(key, stored_key.as_ref(), cache.label(), printer)?,
+            None => miss(name, stored_key.as_ref(), cache.label(), printer)?,
             Some(entry) if printer.format() == Format::Raw => raw(entry, printer)?,
             Some(entry) => {
                 let Entry { stored, ttl, tag } = entry;
                 let kind = stored.kind();
                 let reading = cache.reader().read(stored);
-                let record = Record::new().with_bytes("key", key).with_place(stored_key.as_ref()).with("hit", true);
+                let record = record(name, stored_key.as_ref()).with("hit", true);
                 let record = record.with_ttl("ttl_ms", ttl).with("tag", tag).with("type", kind);
                 let named = reading.as_ref().map(Reading::names).unwrap_or_default();
                 let record = danger::list(record, &named);
@@ -59,25 +60,26 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
     Ok(exit)
 }
 
-/// Exact bytes on a terminal would be taken for orders to it, and those of two values for one.
+/// Exact bytes are not for a terminal, and those of two values would be taken for one.
 fn refuse_raw(printer: &Printer, keys: usize) -> Result<()> {
-    if printer.is_terminal() {
-        return Err(Stop::usage(
-            "-o raw writes exact bytes, which a terminal would obey: redirect stdout, or choose another -o",
-        )
-        .into());
-    }
+    super::refuse_terminal(printer)?;
     if keys > 1 {
         return Err(Stop::usage("-o raw takes one key: nothing would say where one value ends").into());
     }
     Ok(())
 }
 
-fn miss(key: &[u8], stored_key: Option<&StoredKey>, place: &str, printer: &mut Printer) -> Result<Exit> {
+/// What the entry is called, and where that is stored.
+fn record(Name { key, .. }: &Name, stored_key: Option<&StoredKey>) -> Record {
+    let record = Record::new().with_bytes("key", key);
+    record.with_place(stored_key)
+}
+
+fn miss(name: &Name, stored_key: Option<&StoredKey>, place: &str, printer: &mut Printer) -> Result<Exit> {
     if printer.format() == Format::Jsonl {
-        printer.record(&Record::new().with_bytes("key", key).with_place(stored_key).with("hit", false))?;
+        printer.record(&record(name, stored_key).with("hit", false))?;
     } else {
-        super::miss(key, place, printer);
+        super::miss(&name.key, place, printer);
     }
     Ok(Exit::No)
 }

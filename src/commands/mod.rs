@@ -4,6 +4,8 @@
 //! `render`.
 
 pub mod arguments;
+mod bulk;
+mod clear;
 mod danger;
 mod decode;
 mod del;
@@ -11,10 +13,12 @@ mod encode;
 mod exists;
 mod expire;
 mod get;
+mod incr;
 mod inspect;
 mod key;
 mod lines;
 mod ls;
+mod raw;
 mod set;
 mod target;
 mod ttl;
@@ -41,12 +45,18 @@ pub enum Command {
     Ttl(ttl::Args),
     /// Give keys another ttl
     Expire(expire::Args),
+    /// Add to a counter, and print its value
+    Incr(incr::Args),
+    /// Delete all entries of a namespace
+    Clear(clear::Args),
     /// List keys
     Ls(ls::Args),
     /// Show why an entry decodes as it does
     Inspect(inspect::Args),
     /// Print the stored key for a key
     Key(key::Args),
+    /// Send a command of the server's own
+    Raw(raw::Args),
     /// Decode bytes, without a backend
     Decode(decode::Args),
     /// Encode a value, without a backend
@@ -66,9 +76,12 @@ impl Command {
             Command::Exists(args) => exists::run(&args, global, printer),
             Command::Ttl(args) => ttl::run(&args, global, printer),
             Command::Expire(args) => expire::run(&args, global, printer),
+            Command::Incr(args) => incr::run(&args, global, printer),
+            Command::Clear(args) => clear::run(&args, global, printer),
             Command::Ls(args) => ls::run(&args, global, printer),
             Command::Inspect(args) => inspect::run(&args, global, printer),
             Command::Key(args) => key::run(&args, global, printer),
+            Command::Raw(args) => raw::run(&args, global, printer),
             Command::Decode(args) => decode::run(&args, global, printer),
             Command::Encode(args) => encode::run(&args, global, printer),
         }
@@ -87,4 +100,13 @@ fn records(printer: &Printer) -> Result<bool> {
 /// Says that nothing is stored for `key`.
 fn miss(key: &[u8], place: &str, printer: &mut Printer) {
     printer.note(&format!("no entry `{}` on {place}", escape::line(key)));
+}
+
+/// Exact bytes on a terminal would be taken for orders to it.
+///
+/// # Errors
+/// When stdout is one.
+fn refuse_terminal(printer: &Printer) -> Result<()> {
+    let told = "-o raw writes exact bytes, which a terminal would obey: redirect stdout, or choose another -o";
+    if printer.is_terminal() { Err(Stop::usage(told).into()) } else { Ok(()) }
 }

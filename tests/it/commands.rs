@@ -183,8 +183,8 @@ fn deleting_by_pattern_asks_first() {
     session(
         &env,
         &[
-            (&["del", "--match", "nothing*"], 1, "", "no key matches"),
-            (&["del", "--match", "user:\\*", "--dry-run"], 0, "1 key matches `user:\\*`\n  user:*\n", ""),
+            (&["del", "--match", "nothing*"], 1, "", "no key matching `nothing*`"),
+            (&["del", "--match", "user:\\*", "--dry-run"], 0, "1 key matching `user:\\*`\n  user:*\n", ""),
             (&["del", "--match", "user:*"], 6, "", "--yes deletes, --dry-run shows"),
             (&["exists", "user:1"], 0, "yes\n", ""),
             (&["del", "--match", "user:*", "--yes"], 0, "", "deleted 3 keys"),

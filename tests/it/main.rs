@@ -15,6 +15,7 @@ mod forms;
 mod hostile;
 mod interop;
 mod mutate;
+mod operate;
 mod pickle;
 mod print;
 mod pty;

@@ -4,8 +4,10 @@ use std::fs;
 use std::path::Path;
 
 use cachectl::backend::BACKENDS;
+use cachectl::cli::Cli;
 use cachectl::codec::LAYERS;
 use cachectl::limits::{LIMITS, Limits};
+use clap::CommandFactory as _;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -39,6 +41,16 @@ fn the_limits_are_the_limits() {
         assert_eq!(row[1], shown, "{}", limit.name);
     }
     assert_eq!(rows.len(), LIMITS.len() + 2, "heading, rule, and a row a limit: {rows:?}");
+}
+
+#[test]
+fn every_command_is_there() {
+    let rows = rows(&section("Commands"));
+    for command in Cli::command().get_subcommands() {
+        let name = command.get_name();
+        let named = |cell: &str| cell.split(", ").any(|one| one.split(' ').next() == Some(name));
+        assert!(rows.iter().any(|row| named(&row[0])), "no command {name}");
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use crate::env::Env;
 use crate::pty::{self, Terminal};
+use crate::server::Server;
 
 /// Orders to a terminal: title, clear, colour, C1 forms, overwriting, bidi, zero width.
 const HOSTILE: &str = "\u{1b}]0;owned\u{7}\u{1b}[2J\u{9b}31m\u{90}q\r\u{202e}\u{200b}\u{2028}\u{7f}";
@@ -43,6 +44,22 @@ fn nothing_from_a_cache_reaches_a_terminal_unescaped() {
     for args in [["get", HOSTILE], ["del", HOSTILE], ["-b", HOSTILE], ["-s", HOSTILE]] {
         assert_tame(&pty::show(&env, [&args[..], &["key", "x"]].concat()).bytes, args[0]);
     }
+}
+
+#[test]
+fn nothing_from_a_server_reaches_a_terminal_unescaped() {
+    let server = Server::start(&[]);
+    let env = Env::new().with("CACHECTL_BACKEND", server.url());
+    let list = "return {ARGV[1], redis.status_reply(ARGV[1]), redis.status_reply('a' .. ARGV[1]), \
+                redis.error_reply('E ' .. ARGV[1])}";
+    for output in ["text", "json", "plain", "python", "jsonl"] {
+        for script in [list, "return ARGV[1]", "return redis.error_reply('E ' .. ARGV[1])"] {
+            let shown = pty::show(&env, ["--color", "never", "-o", output, "raw", "EVAL", script, "0", HOSTILE]);
+            assert!(shown.bytes.len() > HOSTILE.len(), "{output}: {script}");
+            assert_tame(&shown.bytes, output);
+        }
+    }
+    assert_tame(&pty::show(&env, ["raw", HOSTILE]).bytes, "the name of a command");
 }
 
 #[test]

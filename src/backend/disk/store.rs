@@ -217,7 +217,7 @@ impl Store {
                 Some(Stored::Bytes(_) | Stored::Text(_)) => stored.as_ref().and_then(Stored::as_bytes).map(Vec::from),
                 _ => None,
             };
-            let number = added(key, text.as_deref(), by)?;
+            let number = added(key, text.as_deref(), by).map_err(Trouble::Told)?;
             let value = match stored {
                 Some(Stored::Bytes(_)) => Value::Blob(number.to_string().into_bytes()),
                 Some(Stored::Text(_)) => Value::Text(number.to_string()),

@@ -1,0 +1,135 @@
+//! Deletion of many entries, as `del --match` and `clear` do it: first the question, then page by page.
+
+use anyhow::{Context as _, Result};
+
+use super::ls::Seen;
+use crate::cache::{Cache, Walk};
+use crate::entry::StoredKey;
+use crate::exit::{Exit, Stop};
+use crate::pattern::Pattern;
+use crate::render::{self, Printer, Record, escape};
+
+/// Whether it shall be done.
+#[derive(Debug, clap::Args)]
+pub struct Consent {
+    /// Say what would be deleted; delete nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not ask before deleting many
+    #[arg(long, short)]
+    yes: bool,
+}
+
+/// Keys shown as a sample.
+const SAMPLE: usize = 10;
+
+/// Asks whether the keys that match shall be deleted, `which` says which they are; or only says what
+/// would be. `None` to go on, else how it ended.
+pub fn agree(
+    cache: &mut Cache,
+    pattern: &Pattern,
+    which: &str,
+    consent: &Consent,
+    printer: &mut Printer,
+) -> Result<Option<Exit>> {
+    if consent.yes && !consent.dry_run {
+        return Ok(None);
+    }
+    let found = count(cache, pattern, printer)?;
+    if consent.dry_run {
+        report(&found, which, printer)?;
+        return Ok(Some(if found.count == 0 { Exit::No } else { Exit::Yes }));
+    }
+    if found.count == 0 {
+        printer.note(&format!("no key {which} on {}", cache.label()));
+        return Ok(Some(Exit::No));
+    }
+    for key in &found.sample {
+        printer.note(&format!("  {}", escape::line(key)));
+    }
+    let question = format!("delete {} {which} on {}?", render::count(found.count, "key", "keys"), cache.label());
+    match printer.confirm(&question) {
+        Some(true) => Ok(None),
+        Some(false) => Err(Stop::refused("nothing was deleted").into()),
+        None => {
+            let told = format!("{question} nobody can be asked here: --yes deletes, --dry-run shows");
+            Err(Stop::refused(told).into())
+        }
+    }
+}
+
+/// What matches, before anything is done.
+struct Found {
+    count: u64,
+    sample: Vec<Vec<u8>>,
+}
+
+fn count(cache: &mut Cache, pattern: &Pattern, printer: &mut Printer) -> Result<Found> {
+    let mut progress = printer.progress("counting");
+    let mut found = Found { count: 0, sample: Vec::new() };
+    let mut seen = Seen::default();
+    let mut walk = cache.walk(pattern.clone(), None);
+    while let Some(page) = walk.next(cache).context("cannot scan")? {
+        for met in page {
+            if seen.is_new(&met.stored_key) {
+                found.count += 1;
+                if found.sample.len() < SAMPLE {
+                    found.sample.push(met.called().to_vec());
+                }
+            }
+        }
+        progress.set(found.count);
+    }
+    drop(progress);
+    Ok(found)
+}
+
+fn report(found: &Found, which: &str, printer: &mut Printer) -> Result<()> {
+    if printer.records() == Some(true) {
+        let sample: Vec<String> = found.sample.iter().map(|key| String::from_utf8_lossy(key).into_owned()).collect();
+        printer.record(&Record::new().with("matching", found.count).with("sample", sample))?;
+        return Ok(());
+    }
+    printer.line(&format!("{} {}", render::count(found.count, "key", "keys"), escape::message(which)))?;
+    for key in &found.sample {
+        printer.line(&format!("  {}", escape::line(key)))?;
+    }
+    if found.count > found.sample.len() as u64 {
+        printer.line("  …")?;
+    }
+    Ok(())
+}
+
+/// Deletes the keys that match, page by page: what is deleted is what matched when its page was read.
+pub fn delete(cache: &mut Cache, pattern: &Pattern, printer: &mut Printer) -> Result<Exit> {
+    let mut progress = printer.progress("deleting");
+    let mut count = 0_u64;
+    let mut walk = cache.walk(pattern.clone(), None);
+    while let Some(deleted) = delete_page(cache, &mut walk, printer)
+        .map_err(|error| if count > 0 { error.context(partly(count)) } else { error })
+        .context("cannot delete")?
+    {
+        count += deleted;
+        progress.set(count);
+    }
+    drop(progress);
+    printer.note(&format!("deleted {}", render::count(count, "key", "keys")));
+    Ok(if count == 0 { Exit::No } else { Exit::Yes })
+}
+
+fn partly(count: u64) -> Stop {
+    Stop { exit: Exit::Partial, message: format!("{count} keys were deleted before this; the same command goes on") }
+}
+
+/// Deletes the next page of the walk; `None` at its end.
+fn delete_page(cache: &mut Cache, walk: &mut Walk, printer: &mut Printer) -> Result<Option<u64>> {
+    let Some(page) = walk.next(cache)? else { return Ok(None) };
+    let stored: Vec<StoredKey> = page.iter().map(|met| met.stored_key.clone()).collect();
+    let deleted = if stored.is_empty() { Vec::new() } else { cache.delete_at(&stored)? };
+    if printer.records() == Some(true) {
+        for (met, _) in page.iter().zip(&deleted).filter(|(_, deleted)| **deleted) {
+            printer.record(&Record::new().with_bytes("key", met.called()).with("deleted", true))?;
+        }
+    }
+    Ok(Some(deleted.iter().filter(|deleted| **deleted).count() as u64))
+}

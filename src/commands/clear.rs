@@ -1,0 +1,60 @@
+//! `clear`: delete all entries of a namespace, or empty the whole backend.
+
+use anyhow::{Context as _, Result};
+
+use super::bulk::{self, Consent};
+use super::{Global, target};
+use crate::exit::{Exit, Stop};
+use crate::layout::Act;
+use crate::pattern::Pattern;
+use crate::render::Printer;
+
+/// Delete all entries of a namespace
+///
+/// The entries of the layout, walked and deleted in pages, so that the server answers others
+/// meanwhile; what is added while it goes on may stay. Where the layout has no namespace, its entries
+/// are everything on the backend: that takes --flush. The status is 1 when there was nothing to delete.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Empty the whole backend at once, whoever filled it: FLUSHDB on Redis
+    #[arg(long)]
+    flush: bool,
+    #[command(flatten)]
+    consent: Consent,
+}
+
+pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> {
+    super::records(printer)?;
+    let mut cache = target::open(global, printer)?;
+    let layout = match &global.namespace {
+        Some(namespace) => format!("the namespace `{namespace}` of {}", global.layout),
+        None => format!("the layout {}", global.layout),
+    };
+    let (all, label) = (Pattern::all(), cache.label().to_owned());
+    let covers_all = cache.layout().sweep(&all).keys.is_all();
+    let which = match (args.flush, covers_all) {
+        (true, true) => "(all there are, whoever put them there)".to_owned(),
+        (false, false) => format!("of {layout}"),
+        (true, false) => {
+            let why = format!("--flush empties the whole of {label}, not only {layout}: leave out one of the two");
+            return Err(Stop::usage(why).into());
+        }
+        (false, true) => {
+            let why = format!("{layout} has no namespace here, so its entries are all there are on {label}");
+            let todo = "--flush empties it, -n or -l names a namespace, del --match deletes some";
+            return Err(Stop::refused(format!("{why}: {todo}")).into());
+        }
+    };
+    if let Some(caveat) = cache.layout().caveat(Act::Clear, &[]) {
+        printer.note(caveat);
+    }
+    if let Some(exit) = bulk::agree(&mut cache, &all, &which, &args.consent, printer)? {
+        return Ok(exit);
+    }
+    if !args.flush {
+        return bulk::delete(&mut cache, &all, printer);
+    }
+    cache.flush().context("cannot clear")?;
+    printer.note(&format!("{label} is empty"));
+    Ok(Exit::Yes)
+}
