@@ -70,8 +70,9 @@ fn refuse_raw(printer: &Printer, keys: usize) -> Result<()> {
 }
 
 /// What the entry is called, and where that is stored.
-fn record(Name { key, .. }: &Name, stored_key: Option<&StoredKey>) -> Record {
+fn record(Name { key, tags }: &Name, stored_key: Option<&StoredKey>) -> Record {
     let record = Record::new().with_bytes("key", key);
+    let record = if tags.is_empty() { record } else { record.with("tags", tags.clone()) };
     record.with_place(stored_key)
 }
 
