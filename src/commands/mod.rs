@@ -32,34 +32,21 @@ use crate::render::{Printer, escape};
 
 /// What to do
 #[derive(Debug, Subcommand)]
+#[expect(missing_docs, reason = "clap would show a doc here in place of that of the arguments, and no more")]
 pub enum Command {
-    /// Print the values of keys
     Get(get::Args),
-    /// Store a value
     Set(set::Args),
-    /// Delete keys
     Del(del::Args),
-    /// Say whether keys exist
     Exists(exists::Args),
-    /// Print how long keys will stay
     Ttl(ttl::Args),
-    /// Give keys another ttl
     Expire(expire::Args),
-    /// Add to a counter, and print its value
     Incr(incr::Args),
-    /// Delete all entries of a namespace
     Clear(clear::Args),
-    /// List keys
     Ls(ls::Args),
-    /// Show why an entry decodes as it does
     Inspect(inspect::Args),
-    /// Print the stored key for a key
     Key(key::Args),
-    /// Send a command of the server's own
     Raw(raw::Args),
-    /// Decode bytes, without a backend
     Decode(decode::Args),
-    /// Encode a value, without a backend
     Encode(encode::Args),
 }
 

@@ -244,3 +244,11 @@ fn entries_go_out_and_come_back_under_every_layout() {
         env.ok(["raw", "FLUSHDB"]);
     }
 }
+
+#[test]
+fn the_help_of_a_command_says_what_is_special() {
+    let env = Env::new();
+    for (command, word) in [("incr", "limiters"), ("clear", "walked"), ("raw", "redis-cli"), ("del", "literally:")] {
+        assert!(env.ok([command, "--help"]).contains(word), "{command}");
+    }
+}
