@@ -116,7 +116,8 @@ impl Keys {
 
 /// Keeps the last of equal keys in each of `maps`, as Python does, and notes how many others there were.
 pub fn drop_repeated(maps: &[Id], value: &mut Value, notes: &mut Vec<String>) {
-    let dropped: usize = maps.iter().map(|id| value.dedupe(*id)).sum();
+    let equals = value.equals(maps, &[]);
+    let dropped: usize = maps.iter().map(|id| value.dedupe(*id, &equals)).sum();
     if dropped > 0 {
         notes.push(format!("{dropped} repeated keys: the last of equal keys wins, as in Python"));
     }

@@ -5,11 +5,12 @@
 
 use std::borrow::Cow;
 use std::collections::hash_map::Entry;
+use std::mem::{Discriminant, discriminant};
 
 use foldhash::fast::RandomState;
 use foldhash::{HashMap, HashSet};
 
-use super::{Id, Identity, Members, Node, Step, Value, scalar, to_u32};
+use super::{Id, Identity, Members, Node, Span, Step, Value, scalar, to_u32};
 
 impl Value {
     /// Whether two values are equal, of the same types, and shared and cyclic in the same places.
@@ -71,14 +72,27 @@ impl Value {
                 };
                 x.how == y.how && x.steps.len() == y.steps.len() && x.steps.iter().zip(&y.steps).all(alike)
             }
-            _ if Identity::of(a).is_some() => std::mem::discriminant(&a) == std::mem::discriminant(&b),
+            _ if Identity::of(a).is_some() => discriminant(&a) == discriminant(&b),
             _ => a == b,
         }
     }
 
+    /// Which tuples and frozensets among the keys of these dicts and the members of these sets are
+    /// equal. Each part is looked at once, however often it is shared.
+    #[must_use]
+    pub fn equals(&self, dicts: &[Id], sets: &[Id]) -> Equals {
+        let mut classes =
+            Classes { value: self, of_key: HashMap::new(), of_text: HashMap::new(), equals: Equals::default() };
+        let keys = dicts.iter().flat_map(|id| self.members(*id).iter().step_by(2));
+        for node in keys.chain(sets.iter().flat_map(|id| self.members(*id))) {
+            classes.add(*node);
+        }
+        classes.equals
+    }
+
     /// Keeps the last of the members of a dict that have equal keys, in the place of the first, as
     /// Python does. Returns how many were dropped.
-    pub fn dedupe(&mut self, id: Id) -> usize {
+    pub fn dedupe(&mut self, id: Id, equals: &Equals) -> usize {
         let members = self.members(id);
         if members.len() <= 2 {
             return 0;
@@ -87,7 +101,7 @@ impl Value {
             HashMap::with_capacity_and_hasher(members.len() / 2, RandomState::default());
         let mut kept: Vec<Node> = Vec::new();
         for (index, pair) in members.chunks_exact(2).enumerate() {
-            match places.entry(self.key(pair[0], index)) {
+            match places.entry(self.key(pair[0], index, equals)) {
                 Entry::Occupied(place) => {
                     if kept.is_empty() {
                         kept.extend_from_slice(&members[..2 * index]);
@@ -114,10 +128,10 @@ impl Value {
 
     /// Keeps the first of the members of a set that are equal, as Python does. Returns how many were
     /// dropped.
-    pub fn dedupe_set(&mut self, id: Id) -> usize {
+    pub fn dedupe_set(&mut self, id: Id, equals: &Equals) -> usize {
         let members = self.members(id);
         let mut seen = HashSet::with_capacity_and_hasher(members.len(), RandomState::default());
-        let is_new = |(index, node): &(usize, Node)| seen.insert(self.key(*node, *index));
+        let is_new = |(index, node): &(usize, Node)| seen.insert(self.key(*node, *index, equals));
         let kept: Vec<Node> = members.iter().copied().enumerate().filter(is_new).map(|(_, node)| node).collect();
         let dropped = members.len() - kept.len();
         let Members { start, .. } = self.containers[id.index()];
@@ -128,7 +142,7 @@ impl Value {
 
     /// A key under Python's equality, for the kinds that bytes can repeat by accident. `index` sets
     /// apart what equals nothing, not even itself.
-    fn key(&self, node: Node, index: usize) -> Key<'_> {
+    fn key(&self, node: Node, index: usize, equals: &Equals) -> Key<'_> {
         match node {
             Node::Bool(truth) => Key::Int(i64::from(truth)),
             Node::Int(number) => Key::Int(number),
@@ -145,8 +159,10 @@ impl Value {
             Node::Str(span) => Key::Str(self.text(span)),
             Node::Bytes(span) => Key::Bytes(self.text(span)),
             Node::None => Key::None,
-            Node::Tuple(id) => Key::Container(id),
-            Node::FrozenSet(id) => Key::Container(id),
+            Node::Tuple(id) | Node::FrozenSet(id) => match equals.0.get(&id) {
+                Some(class) => Key::Class(*class),
+                None => Key::Container(id),
+            },
             Node::Object(id) => Key::Object(id),
             other => Key::Other(format!("{other:?}")),
         }
@@ -155,6 +171,76 @@ impl Value {
 
 /// Floats from here on are beyond 64 bits.
 const TWO_63: f64 = 9_223_372_036_854_775_808.0;
+
+/// The tuples and frozensets that were looked at, by a number that equal ones have in common.
+#[derive(Debug, Default)]
+pub struct Equals(HashMap<Id, usize>);
+
+/// Numbers for keys, the same for equal ones.
+struct Classes<'v> {
+    value: &'v Value,
+    of_key: HashMap<Key<'v>, usize>,
+    /// A long text may be mentioned a million times.
+    of_text: HashMap<(Discriminant<Node>, Span), usize>,
+    equals: Equals,
+}
+
+impl<'v> Classes<'v> {
+    /// Numbers a tuple or frozenset, what is inside it first.
+    fn add(&mut self, node: Node) {
+        let mut stack = vec![node];
+        let mut open = HashSet::new();
+        while let Some(&node) = stack.last() {
+            let (Node::Tuple(id) | Node::FrozenSet(id)) = node else {
+                stack.pop();
+                continue;
+            };
+            if self.equals.0.contains_key(&id) {
+                stack.pop();
+                continue;
+            }
+            let members = self.value.members(id);
+            // What is met again while it is open contains itself, and equals nothing else.
+            if open.insert(id) {
+                let is_inner =
+                    |node: &&Node| matches!(node, Node::Tuple(id) | Node::FrozenSet(id) if !open.contains(id));
+                stack.extend(members.iter().filter(is_inner));
+                continue;
+            }
+            stack.pop();
+            let mut parts: Vec<usize> = members.iter().map(|member| self.number(*member)).collect();
+            let key = if matches!(node, Node::Tuple(_)) {
+                Key::Tuple(parts)
+            } else {
+                parts.sort_unstable();
+                parts.dedup();
+                Key::FrozenSet(parts)
+            };
+            let class = self.class(key);
+            self.equals.0.insert(id, class);
+        }
+    }
+
+    fn number(&mut self, node: Node) -> usize {
+        let (Node::Str(span) | Node::Bytes(span) | Node::Big(span)) = node else {
+            let key = self.value.key(node, self.of_key.len(), &self.equals);
+            return self.class(key);
+        };
+        let text = (discriminant(&node), span);
+        if let Some(class) = self.of_text.get(&text) {
+            return *class;
+        }
+        let key = self.value.key(node, 0, &self.equals);
+        let class = self.class(key);
+        self.of_text.insert(text, class);
+        class
+    }
+
+    fn class(&mut self, key: Key<'v>) -> usize {
+        let next = self.of_key.len();
+        *self.of_key.entry(key).or_insert(next)
+    }
+}
 
 /// A key under Python's equality.
 #[derive(PartialEq, Eq, Hash)]
@@ -167,6 +253,9 @@ enum Key<'a> {
     Str(&'a [u8]),
     Bytes(&'a [u8]),
     Container(Id),
+    Class(usize),
+    Tuple(Vec<usize>),
+    FrozenSet(Vec<usize>),
     Object(Id),
     Other(String),
 }
@@ -174,7 +263,6 @@ enum Key<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::value::Span;
 
     #[test]
     fn sharing_and_cycles_count_as_sameness() {
@@ -211,7 +299,7 @@ mod tests {
             Node::Bool(true),
             a,
         ]);
-        assert_eq!(value.dedupe(id), 2);
+        assert_eq!(value.dedupe(id, &Equals::default()), 2);
         assert_eq!(value.members(id), [a, Node::Int(3), b, Node::Int(2), Node::Int(1), a]);
     }
 }

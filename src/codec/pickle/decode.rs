@@ -59,8 +59,9 @@ pub(in crate::codec) fn decode(bytes: Vec<u8>, limits: &Limits, notes: &mut Vec<
         ids.dedup();
     }
     check_keys(&value, &dicts, &sets, limits).map_err(|exceeded| Error::limit("pickle", None, exceeded))?;
-    let repeated = dicts.iter().map(|id| value.dedupe(*id)).sum();
-    let members = sets.iter().map(|id| value.dedupe_set(*id)).sum();
+    let equals = value.equals(&dicts, &sets);
+    let repeated = dicts.iter().map(|id| value.dedupe(*id, &equals)).sum();
+    let members = sets.iter().map(|id| value.dedupe_set(*id, &equals)).sum();
     odd.tell(repeated, members, trailing, notes);
     Ok(Pickled { value, trailing, protocol })
 }
@@ -1338,6 +1339,9 @@ mod tests {
             (&b"N.junk"[..], "4 bytes after the pickle's end are ignored"),
             (b"U\x01\xe9.", "1 Python 2 string is not ASCII and shown as bytes"),
             (b"(K\x01NK\x01NK\x01Nd.", "2 dict keys are repeated; the last value of each is kept"),
+            (b"(K\x01K\x02\x86NG?\xf0\0\0\0\0\0\0K\x02\x86Nd.", "1 dict key is repeated; its last value is kept"),
+            (b"((K\x01(K\x02\x91\x91N((K\x02\x91K\x01\x91Nd.", "1 dict key is repeated; its last value is kept"),
+            (b"\x8f(\x8c\x02ab\x85\x8c\x02ab\x85\x90.", "1 set member is repeated; its first is kept"),
             (b"Ncos\nsystem\n)R0.", "1 call's result is dropped and not shown"),
         ] {
             assert_eq!(read(bytes).unwrap().1, [note], "{}", bytes.escape_ascii());
