@@ -9,6 +9,7 @@
 mod form;
 mod library;
 mod numpy;
+mod pandas;
 mod time;
 
 use std::borrow::Cow;
@@ -16,7 +17,7 @@ use std::borrow::Cow;
 use num_bigint::{BigInt, Sign};
 
 pub use self::form::{Form, Given, Name, attribute, dotted, get_attribute};
-pub use self::numpy::{Array, Item};
+pub use self::numpy::{Array, Item, boundaries, half};
 use super::code_point::code_point;
 use super::{How, Id, Node, Object, Span, Step, Value, scalar};
 
@@ -61,6 +62,8 @@ pub enum Known<'v> {
     Form(Form<'v>),
     /// An array of numpy's or of the standard library.
     Array(Array<'v>),
+    /// What has too many parts to read: its class, shape and types.
+    Summary(Vec<u8>),
     /// What has no parts: its `repr`, and what it is in plain words.
     Word {
         /// In the notation of its `repr`.
@@ -159,6 +162,7 @@ pub fn of<'v>(value: &'v Value, node: Node) -> Option<Known<'v>> {
         _ => library::of(value, module, name, &made)
             .or_else(|| numpy::of(value, module, name, &made))
             .or_else(|| time::of_pandas(value, module, name, &made))
+            .or_else(|| pandas::of_table(value, module, name, &made))
             .or_else(form),
     })
 }

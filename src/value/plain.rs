@@ -196,8 +196,9 @@ impl Lowering<'_> {
             }
             Node::Dict(id) => self.mapping(source.members(id))?,
             Node::Object(id) => match known::of(source, node) {
+                // What is summed up for who reads it is whole for programs.
+                None | Some(Known::Summary(_)) => self.object(id)?,
                 Some(known) => self.known(node, known)?,
-                None => self.object(id)?,
             },
             Node::Global(_) => {
                 let name = self.printed(node)?;
@@ -269,6 +270,7 @@ impl Lowering<'_> {
                 self.note(SEQUENCE);
                 self.list(&members);
             }
+            Known::Summary(_) => unreachable!("a summary is shown as the object that it is"),
             Known::Form(form) => self.form(form)?,
             Known::Array(array) => self.array(&array)?,
             Known::Word { repr, plain } => match plain {
@@ -312,6 +314,16 @@ impl Lowering<'_> {
             Form { given: Given::Args(args), end: ", dtype=object", .. } if args.len() == 1 => {
                 self.note(ARRAY);
                 self.tasks.push(Task::Node(args[0]));
+            }
+            Form { given: Given::Rows(members, shape), .. } => {
+                self.note(ARRAY);
+                let mut tasks = Vec::with_capacity(2 * members.len());
+                for (at, node) in members.iter().enumerate() {
+                    tasks.push(Task::Node(*node));
+                    let done = known::boundaries(&shape, at + 1);
+                    tasks.extend(shape.iter().rev().take(done).map(|length| Task::List(*length)));
+                }
+                self.tasks.extend(tasks.into_iter().rev());
             }
             Form { name, given, fields, .. } => {
                 let class = match name {
@@ -368,8 +380,14 @@ impl Lowering<'_> {
             Item::Bool(truth) => Some(Node::Bool(truth)),
             Item::Int(number) => Some(self.out.integer(&number.into())),
             Item::Float(number) => float(number),
+            Item::Float16(bits) => float(known::half(bits)),
             Item::Float32(number) => float(f64::from(number)),
             Item::Masked => Some(Node::None),
+            Item::Complex(..) | Item::Complex32(..) => {
+                let mut word = Vec::new();
+                item.write(&mut word);
+                Some(self.new_text(&word))
+            }
             Item::Text(ref text) | Item::Time(ref text) => Some(self.new_text(text.as_bytes())),
             Item::Bytes(ref bytes) => Some(match std::str::from_utf8(bytes) {
                 Ok(text) => self.new_text(text.as_bytes()),
@@ -378,7 +396,9 @@ impl Lowering<'_> {
         };
         node.unwrap_or_else(|| {
             let mut word = Vec::new();
-            if let Item::Float(number) = item {
+            if let Item::Float16(bits) = item {
+                json::write_float(known::half(bits), &mut word);
+            } else if let Item::Float(number) = item {
                 json::write_float(number, &mut word);
             } else if let Item::Float32(number) = item {
                 json::write_float(f64::from(number), &mut word);

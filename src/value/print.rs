@@ -226,7 +226,7 @@ fn parts(value: &Value, node: Node, out: &mut Vec<Node>) -> u64 {
                 Name::Class(class) => known::dotted(value, class).map_or(0, |name| name.len() as u64),
             };
         }
-        Some(Known::Word { repr, .. }) => return repr.len() as u64,
+        Some(Known::Word { repr, .. } | Known::Summary(repr)) => return repr.len() as u64,
         Some(Known::Array(array)) => return array.shown(),
         Some(Known::Decimal(text) | Known::ZoneInfo(text) | Known::TimeZone(_, Some(text))) => {
             return u64::from(text.len);

@@ -10,6 +10,7 @@
 //!   what it was given, in stored order; `*args` and `**kwargs` where they are not a tuple, a dict
 //!   with names; in itself `module.Class(...)`
 //! - a class or function: `<class 'module.Name'>` where it is a class for certain, else `module.name`
+//! - a table or index of pandas: its class, shape and dtypes, `pandas.Series(shape=(3,), dtype=int64)`
 //! - a persistent id: `persistent(id)`; a `copyreg` extension: `extension(code)`
 //! - an out-of-band buffer: `buffer(n)`, `readonly_buffer(n)`
 //! - a msgpack extension: `Ext(code, b'…')`; a msgpack timestamp: `Timestamp(seconds, nanoseconds)`
@@ -384,7 +385,7 @@ fn known_word(known: &Known<'_>, value: &Value, out: &mut Vec<u8>) -> Option<Tin
         Known::Decimal(text) => format!("Decimal('{}')", String::from_utf8_lossy(value.text(*text))),
         Known::Uuid(number) => format!("UUID('{}')", uuid(*number)),
         Known::NoneType => "<class 'NoneType'>".to_owned(),
-        Known::Word { repr, .. } => {
+        Known::Word { repr, .. } | Known::Summary(repr) => {
             out.extend_from_slice(repr);
             String::new()
         }
@@ -636,6 +637,14 @@ fn enter_form<'v>(form: Form<'v>, value: &'v Value, tasks: &mut Vec<Task<'v>>) {
         Given::Tuple(members) => tasks.push(Task::Members(members.into(), 0, Shape::Single)),
         Given::List(members) => bracket(tasks, "[", members.into(), Shape::Single, "]"),
         Given::Dict(items) => bracket(tasks, "{", items.into(), Shape::Pairs, "}"),
+        Given::Rows(members, shape) => {
+            for (at, node) in members.iter().enumerate() {
+                tasks.extend((at > 0).then_some(Task::Comma));
+                tasks.extend((0..known::boundaries(&shape, at)).map(|_| Task::Open("[")));
+                tasks.push(Task::Node(*node, Tint::Plain));
+                tasks.extend((0..known::boundaries(&shape, at + 1)).map(|_| Task::Close("]")));
+            }
+        }
     }
     if !form.fields.is_empty() {
         if tasks.len() > start {

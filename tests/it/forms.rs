@@ -60,6 +60,13 @@ fn forms_are_the_repr_of_the_real_libraries() {
 }
 
 #[test]
+fn tables_are_their_class_and_shape() {
+    for protocol in ["2", "4", "5"] {
+        compare("show_tables(int(sys.argv[1]))", &[protocol], 30, repr);
+    }
+}
+
+#[test]
 fn arrays_are_nested_json_in_plain_output() {
     compare("show_json()", &[], 300, |value| plain_json(value).0);
 }

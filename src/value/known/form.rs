@@ -44,6 +44,8 @@ pub enum Given<'v> {
     List(&'v [Node]),
     /// Key, value, key, value … of a dict of a class.
     Dict(&'v [Node]),
+    /// The members of an array of more dimensions than one, and their lengths.
+    Rows(&'v [Node], Vec<usize>),
 }
 
 impl<'v> Given<'v> {
@@ -52,7 +54,7 @@ impl<'v> Given<'v> {
     pub fn nodes(&self) -> &[Node] {
         match self {
             Given::Args(nodes) => nodes,
-            Given::Tuple(nodes) | Given::List(nodes) | Given::Dict(nodes) => nodes,
+            Given::Tuple(nodes) | Given::List(nodes) | Given::Dict(nodes) | Given::Rows(nodes, _) => nodes,
         }
     }
 }

@@ -3,10 +3,10 @@
 //! Small arrays read as numpy 2's `repr` on one line, large ones as shape and dtype. Shapes and
 //! lengths are believed only where they agree with the bytes that are there. The pickles are those of
 //! numpy 1 and 2 (`numpy/_core/src/multiarray/methods.c`, `descriptor.c`); the notation is that of
-//! `numpy/_core/arrayprint.py`. Dates are written in `time.rs`; structured, complex and 16 bit dtypes
-//! are not known.
+//! `numpy/_core/arrayprint.py`. Dates are written in `time.rs`; structured dtypes are not known, nor
+//! floats of more than 64 bits.
 
-use super::form::Form;
+use super::form::{Form, Given};
 use super::{Known, Made, Plain, of_plain, time};
 use crate::value::{Node, Step, Value, scalar};
 
@@ -27,6 +27,7 @@ enum Kind {
     Int,
     Unsigned,
     Float,
+    Complex,
     Text,
     Bytes,
     Object,
@@ -69,8 +70,14 @@ pub enum Item {
     Int(i128),
     /// A float of 64 bits.
     Float(f64),
+    /// The bits of a float of 16.
+    Float16(u16),
     /// A float of 32 bits.
     Float32(f32),
+    /// A complex number, of parts of 64 bits.
+    Complex(f64, f64),
+    /// The same, of 32 bits.
+    Complex32(f32, f32),
     /// Text.
     Text(String),
     /// Bytes.
@@ -167,6 +174,13 @@ fn reconstructed<'v>(value: &'v Value, made: &Made<'v>) -> Option<Known<'v>> {
             let form = Form::call("array", &value.members(state)[4..], &[]);
             Some(Known::Form(Form { end: ", dtype=object", ..form }))
         }
+        // The items are in the order of the rows, however the array keeps them.
+        Node::List(items) if dtype.kind == Kind::Object && shape.len() > 1 && !value.members(items).is_empty() => {
+            let count = shape.iter().try_fold(1_usize, |count, length| count.checked_mul(*length))?;
+            (count == value.members(items).len()).then_some(())?;
+            let form = Form::call("array", &[][..], &[]);
+            Some(Known::Form(Form { given: Given::Rows(value.members(items), shape), end: ", dtype=object", ..form }))
+        }
         _ => None,
     }
 }
@@ -189,6 +203,30 @@ fn shape_of(value: &Value, shape: crate::value::Id) -> Option<Vec<usize>> {
     let dimensions = value.members(shape);
     let length = |node: &Node| if let Node::Int(length) = node { usize::try_from(*length).ok() } else { None };
     (dimensions.len() <= DIMENSIONS_MAX).then(|| dimensions.iter().map(length).collect())?
+}
+
+/// The shape of an array and the name of its dtype, of objects too.
+pub(super) fn shape_and_dtype(
+    value: &Value,
+    module: &[u8],
+    name: &[u8],
+    made: &Made<'_>,
+) -> Option<(Vec<usize>, String)> {
+    if let (b"_reconstruct", &[Step::State(Node::Tuple(state))]) = (name, made.steps)
+        && let &[_, Node::Tuple(shape), dtype, _, Node::List(items)] = value.members(state)
+    {
+        let (dtype, shape) = (dtype_of(value, dtype)?, shape_of(value, shape)?);
+        let count = shape.iter().try_fold(1_usize, |count, length| count.checked_mul(*length))?;
+        return (dtype.kind == Kind::Object && count == value.members(items).len()).then(|| (shape, dtype.name()));
+    }
+    match of(value, module, name, made)? {
+        Known::Array(Array { named, shape, .. }) => Some((shape, named.name())),
+        _ => None,
+    }
+}
+
+pub(super) fn dtype_name(value: &Value, node: Node) -> Option<String> {
+    Some(dtype_of(value, node)?.name())
 }
 
 fn dtype_of(value: &Value, node: Node) -> Option<Dtype> {
@@ -236,7 +274,9 @@ impl Dtype {
             "b1" => (Kind::Bool, 1),
             "i1" | "i2" | "i4" | "i8" => (Kind::Int, usize::from(code.as_bytes()[1] - b'0')),
             "u1" | "u2" | "u4" | "u8" => (Kind::Unsigned, usize::from(code.as_bytes()[1] - b'0')),
-            "f4" | "f8" => (Kind::Float, usize::from(code.as_bytes()[1] - b'0')),
+            "c8" => (Kind::Complex, 8),
+            "c16" => (Kind::Complex, 16),
+            "f2" | "f4" | "f8" => (Kind::Float, usize::from(code.as_bytes()[1] - b'0')),
             _ => return None,
         };
         Some(Dtype { kind, size, big_endian: big_endian && size > 1 })
@@ -258,6 +298,7 @@ impl Dtype {
             Kind::Int => format!("int{bits}"),
             Kind::Unsigned => format!("uint{bits}"),
             Kind::Float => format!("float{bits}"),
+            Kind::Complex => format!("complex{bits}"),
             Kind::Text => format!("str{bits}"),
             Kind::Bytes => format!("bytes{bits}"),
             Kind::Object => "object".to_owned(),
@@ -279,6 +320,7 @@ impl Dtype {
             Kind::Int => format!("{order}i{}", self.size),
             Kind::Unsigned => format!("{order}u{}", self.size),
             Kind::Float => format!("{order}f{}", self.size),
+            Kind::Complex => format!("{order}c{}", self.size),
         }
     }
 
@@ -308,7 +350,17 @@ impl Dtype {
         Some(match self.kind {
             Kind::Bool => Item::Bool(data != [0]),
             Kind::Int | Kind::Unsigned => Item::Int(self.integer(data)?),
+            Kind::Float if self.size == 2 => Item::Float16(u16::from_le_bytes(self.bytes(data)?)),
             Kind::Float if self.size == 4 => Item::Float32(f32::from_le_bytes(self.bytes(data)?)),
+            Kind::Complex => {
+                let (real, imaginary) = data.split_at(self.size / 2);
+                let part = Dtype { kind: Kind::Float, size: self.size / 2, ..self };
+                match (part.item(real)?, part.item(imaginary)?) {
+                    (Item::Float(real), Item::Float(imaginary)) => Item::Complex(real, imaginary),
+                    (Item::Float32(real), Item::Float32(imaginary)) => Item::Complex32(real, imaginary),
+                    _ => return None,
+                }
+            }
             Kind::Float => Item::Float(f64::from_le_bytes(self.bytes(data)?)),
             Kind::Text => {
                 let mut text = String::new();
@@ -332,19 +384,84 @@ impl Dtype {
 }
 
 impl Item {
-    fn write(&self, out: &mut Vec<u8>) {
+    /// A place in a sequence.
+    pub(super) fn index(&self) -> Option<usize> {
+        if let Item::Int(number) = self { usize::try_from(*number).ok() } else { None }
+    }
+
+    /// As it prints.
+    pub fn write(&self, out: &mut Vec<u8>) {
         match self {
             Item::Bool(true) => out.extend_from_slice(b"True"),
             Item::Bool(false) => out.extend_from_slice(b"False"),
             Item::Int(number) => out.extend_from_slice(number.to_string().as_bytes()),
             Item::Float(float) => scalar::write_float(*float, out),
+            Item::Float16(bits) if half(*bits).is_finite() => {
+                scalar::write_float(half_digits(*bits).parse().unwrap_or(half(*bits)), out);
+            }
+            Item::Float16(bits) => scalar::write_float(half(*bits), out),
             Item::Float32(float) => scalar::write_float32(*float, out),
+            Item::Complex(..) | Item::Complex32(..) => {
+                let word = |part: &Item| {
+                    let mut word = Vec::new();
+                    part.write(&mut word);
+                    word.strip_suffix(b".0").map(<[u8]>::to_vec).unwrap_or(word)
+                };
+                let [real, imaginary] = [self.part(0), self.part(1)];
+                let imaginary = word(&imaginary);
+                // As in Python: a real part that is zero is not written, but -0 is.
+                if !matches!(real, Item::Float(zero) if zero.to_bits() == 0)
+                    && !matches!(real, Item::Float32(zero) if zero.to_bits() == 0)
+                {
+                    out.extend_from_slice(&word(&real));
+                    out.extend_from_slice(if imaginary.starts_with(b"-") { b"" } else { b"+" });
+                }
+                out.extend_from_slice(&imaginary);
+                out.push(b'j');
+            }
             Item::Text(text) => scalar::write_str(text.as_bytes(), out),
             Item::Bytes(bytes) => scalar::write_bytes(bytes, out),
             Item::Time(text) => out.extend_from_slice(format!("'{text}'").as_bytes()),
             Item::Masked => out.extend_from_slice(b"--"),
         }
     }
+}
+
+impl Item {
+    /// The real or the imaginary part of a complex number; of any other, itself.
+    fn part(&self, which: usize) -> Item {
+        match *self {
+            Item::Complex(real, imaginary) => Item::Float([real, imaginary][which]),
+            Item::Complex32(real, imaginary) => Item::Float32([real, imaginary][which]),
+            _ => self.clone(),
+        }
+    }
+}
+
+/// The number that a float of 16 bits is.
+#[must_use]
+pub fn half(bits: u16) -> f64 {
+    let (exponent, fraction) = (i32::from(bits >> 10 & 31), f64::from(bits & 1023));
+    let size = match exponent {
+        0 => fraction * 2_f64.powi(-24),
+        31 if fraction == 0.0 => f64::INFINITY,
+        31 => f64::NAN,
+        _ => (1024.0 + fraction) * 2_f64.powi(exponent - 25),
+    };
+    if bits & 0x8000 == 0 { size } else { -size }
+}
+
+/// The fewest digits that are this finite float of 16 bits and no other, with an exponent.
+fn half_digits(bits: u16) -> String {
+    let (number, size) = (half(bits), bits & 0x7fff);
+    // The greatest reaches as far as if there were one more.
+    let above = if size == 0x7bff { 65536.0 } else { half(size + 1) };
+    let (low, high) = ((number.abs() + half(size.saturating_sub(1))) / 2.0, (number.abs() + above) / 2.0);
+    let is_this = |digits: &String| {
+        let digits = digits.parse().unwrap_or(number).abs();
+        (low < digits && digits < high) || (size % 2 == 0 && (digits == low || digits == high))
+    };
+    (0..5).map(|places| format!("{number:.places$e}")).find(is_this).unwrap_or_else(|| format!("{number:e}"))
 }
 
 impl<'v> Array<'v> {
@@ -407,6 +524,12 @@ impl<'v> Array<'v> {
         Some(items)
     }
 
+    /// Each item as it prints, where they are spelled out.
+    pub(super) fn words(&self) -> Option<Vec<String>> {
+        let items = self.is_spelled_out().then(|| self.items())??;
+        Some(words(&items, true).iter().map(|word| word.trim().to_owned()).collect())
+    }
+
     /// Whether it is written with all its items.
     fn is_spelled_out(&self) -> bool {
         let most = if self.typecode.is_some() { DECODED_MAX } else { ITEMS_MAX };
@@ -453,19 +576,11 @@ impl<'v> Array<'v> {
     fn write_items(&self, items: &[Item], out: &mut Vec<u8>) {
         out.extend_from_slice(b"array(");
         let words = words(items, self.shape.is_empty());
-        let rows = self.shape.len();
         if self.len() == 0 {
             out.extend_from_slice(b"[]");
         }
         for (at, word) in words.iter().enumerate() {
-            // Brackets open and close where the inner dimensions begin and end.
-            let boundary = |at: usize| {
-                let inner = self.shape.iter().rev().scan(1, |size, length| {
-                    *size *= length;
-                    Some(*size)
-                });
-                inner.take_while(|size| at.is_multiple_of(*size)).count().min(rows)
-            };
+            let boundary = |at: usize| boundaries(&self.shape, at);
             if at > 0 {
                 out.extend_from_slice(b", ");
             }
@@ -480,6 +595,7 @@ impl<'v> Array<'v> {
         let is_usual = match dtype.kind {
             Kind::Bool => true,
             Kind::Int | Kind::Float => dtype.size == 8 && !dtype.big_endian,
+            Kind::Complex => dtype.size == 16 && !dtype.big_endian,
             _ => false,
         };
         if !is_usual || self.len() == 0 {
@@ -497,7 +613,17 @@ impl<'v> Array<'v> {
     }
 }
 
-fn shape_text(shape: &[usize]) -> String {
+/// How many of the inner dimensions begin or end before the item at `at`, and so how many brackets.
+#[must_use]
+pub fn boundaries(shape: &[usize], at: usize) -> usize {
+    let inner = shape.iter().rev().scan(1, |size, length| {
+        *size *= length;
+        Some(*size)
+    });
+    inner.take_while(|size| at.is_multiple_of(*size)).count()
+}
+
+pub(super) fn shape_text(shape: &[usize]) -> String {
     match shape {
         [one] => format!("({one},)"),
         _ => format!("({})", shape.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")),
@@ -508,7 +634,17 @@ fn shape_text(shape: &[usize]) -> String {
 fn words(items: &[Item], alone: bool) -> Vec<String> {
     let floats: Vec<Float> = items.iter().filter_map(Float::of).collect();
     if !items.is_empty() && floats.len() == items.len() {
-        return float_words(&floats);
+        return float_words(&floats, false);
+    }
+    if matches!(items.first(), Some(Item::Complex(..) | Item::Complex32(..))) {
+        let parts = |which| items.iter().filter_map(|item| Float::of(&item.part(which))).collect::<Vec<_>>();
+        let (real, imaginary) = (float_words(&parts(0), false), float_words(&parts(1), true));
+        let join = |(real, imaginary): (String, String)| {
+            // The letter stands before what fills up the digits.
+            let digits = imaginary.trim_end();
+            format!("{real}{digits}j{}", &imaginary[digits.len()..])
+        };
+        return real.into_iter().zip(imaginary).map(join).collect();
     }
     let plain = |item: &Item| {
         let mut word = Vec::new();
@@ -530,13 +666,25 @@ fn words(items: &[Item], alone: bool) -> Vec<String> {
 struct Float {
     number: f64,
     scientific: String,
+    /// The ratio of the greatest to the least from which on exponents are written: 1000, in whose
+    /// own precision numpy divides.
+    ratio: f64,
 }
 
 impl Float {
     fn of(item: &Item) -> Option<Float> {
         match *item {
-            Item::Float(number) => Some(Float { number, scientific: scalar::shortest(number) }),
-            Item::Float32(number) => Some(Float { number: f64::from(number), scientific: format!("{number:e}") }),
+            Item::Float16(bits) => {
+                let number = half(bits);
+                let scientific = if number.is_finite() { half_digits(bits) } else { number.to_string() };
+                Some(Float { number, scientific, ratio: 1000.25 })
+            }
+            Item::Float(number) => Some(Float { number, scientific: scalar::shortest(number), ratio: 1000.0 }),
+            Item::Float32(number) => Some(Float {
+                number: f64::from(number),
+                scientific: format!("{number:e}"),
+                ratio: 1000.0 + f64::from(f32::EPSILON) * 256.0,
+            }),
             _ => None,
         }
     }
@@ -565,39 +713,44 @@ fn split(number: &str) -> (String, String) {
     (whole.to_owned(), fraction.trim_end_matches('0').to_owned())
 }
 
-/// `FloatingFormat` with numpy's defaults: precision 8, `maxprec`, no suppression.
-fn float_words(floats: &[Float]) -> Vec<String> {
+/// `FloatingFormat` with numpy's defaults: precision 8, `maxprec`, no suppression; `signed` as the
+/// imaginary parts are, which all have a sign.
+fn float_words(floats: &[Float], signed: bool) -> Vec<String> {
+    let plus = |number: f64, whole: String| {
+        if signed && !number.is_sign_negative() { format!("+{whole}") } else { whole }
+    };
     let finite: Vec<&Float> = floats.iter().filter(|float| float.number.is_finite()).collect();
     let sizes = finite.iter().map(|float| float.number.abs()).filter(|size| *size != 0.0);
     let (most, least) = sizes.fold((0.0_f64, f64::INFINITY), |(most, least), size| (most.max(size), least.min(size)));
-    let exponential = most >= 1e8 || most > 0.0 && (least < 1e-4 || most / least > 1000.0);
+    let exponential = most >= 1e8 || most > 0.0 && (least < 1e-4 || most / least > floats[0].ratio);
     let (mut left, mut right, mut power) = (0, 0, 0);
     for float in &finite {
         let ((whole, fraction), exponent) = if exponential { float.exponential() } else { (float.positional(), 0) };
-        (left, right) = (left.max(whole.len()), right.max(fraction.len()));
+        (left, right) = (left.max(plus(float.number, whole).len()), right.max(fraction.len()));
         power = power.max(exponent.unsigned_abs().to_string().len().max(2));
     }
     let tail = if exponential { right + power + 2 } else { right };
     for float in floats.iter().filter(|float| !float.number.is_finite()) {
-        let len = if float.number.is_nan() || float.number > 0.0 { 3 } else { 4 };
+        let len = if !signed && (float.number.is_nan() || float.number > 0.0) { 3 } else { 4 };
         left = left.max((len as usize).saturating_sub(tail + 1));
     }
     let word = |float: &Float| {
         let number = float.number;
         if !number.is_finite() {
             let word = if number.is_nan() { "nan" } else { ["inf", "-inf"][usize::from(number < 0.0)] };
+            let word = if signed && !word.starts_with('-') { format!("+{word}") } else { word.to_owned() };
             return format!("{word:>width$}", width = left + tail + 1);
         }
         if !exponential {
             let (whole, fraction) = float.positional();
-            return format!("{whole:>left$}.{fraction:<right$}");
+            return format!("{:>left$}.{fraction:<right$}", plus(number, whole));
         }
         // Digits that are not needed are exact, and not zeros.
         let text = format!("{number:.right$e}");
         let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
         let ((whole, fraction), exponent) = (split(mantissa), exponent.parse().unwrap_or(0_i64));
         let sign = if exponent < 0 { '-' } else { '+' };
-        format!("{whole:>left$}.{fraction:0<right$}e{sign}{:0power$}", exponent.abs())
+        format!("{:>left$}.{fraction:0<right$}e{sign}{:0power$}", plus(number, whole), exponent.abs())
     };
     floats.iter().map(word).collect()
 }
