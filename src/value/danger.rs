@@ -115,7 +115,7 @@ fn get_attributes(value: &Value, called: &HashSet<Callee>, dangers: &mut Dangers
     let mut is_mentioned = value.members.iter().any(|node| is_getattr(*node));
     for (index, object) in value.objects.iter().enumerate() {
         let Object { callable, args, kwargs, steps, .. } = object;
-        let state = |step: &Step| matches!(step, Step::State(state) if is_getattr(*state));
+        let state = |step: &Step| matches!(step, Step::State(state) | Step::Call(_, state) if is_getattr(*state));
         is_mentioned |= is_getattr(*args) || is_getattr(*kwargs) || steps.iter().any(state);
         if !is_getattr(*callable) {
             continue;

@@ -149,6 +149,8 @@ pub enum Step {
     Items(Id),
     /// Members added, as to a set.
     Add(Id),
+    /// A call with the object itself and a state, whose result is dropped: `__reduce_ex__`'s sixth part.
+    Call(Node, Node),
 }
 
 /// A container's members stand side by side, with room to grow.
@@ -415,6 +417,7 @@ impl Value {
                 for step in &object.steps {
                     match *step {
                         Step::State(state) => out.push(state),
+                        Step::Call(callable, state) => out.extend([callable, state]),
                         Step::Extend(id) | Step::Items(id) | Step::Add(id) => out.extend_from_slice(self.members(id)),
                     }
                 }
@@ -496,6 +499,7 @@ impl Shift {
     fn step(&self, step: Step) -> Step {
         match step {
             Step::State(node) => Step::State(self.node(node)),
+            Step::Call(callable, state) => Step::Call(self.node(callable), self.node(state)),
             Step::Extend(id) => Step::Extend(self.id(id)),
             Step::Items(id) => Step::Items(self.id(id)),
             Step::Add(id) => Step::Add(self.id(id)),

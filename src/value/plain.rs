@@ -433,6 +433,7 @@ impl Lowering<'_> {
         for step in made.steps {
             fields.push(match *step {
                 Step::State(state) => ("state", vec![Task::Node(state)]),
+                Step::Call(callable, state) => ("call", list(&[callable, state])),
                 Step::Extend(id) => ("extend", list(source.members(id))),
                 Step::Add(id) => ("add", list(source.members(id))),
                 Step::Items(id) => ("items", self.items(source.members(id))?),

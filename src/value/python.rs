@@ -7,7 +7,8 @@
 //! 4300 digits, is `0x…`. What no `repr` is known for is written so:
 //!
 //! - an object: `module.Class(arg, …, name=arg, …, state=…, extend=[…], items={k: v}, add={…})`,
-//!   what it was given, in stored order; `*args` and `**kwargs` where they are not a tuple, a dict
+//!   what it was given, in stored order, with `call=f(..., state)` for what was called with it; `*args`
+//!   and `**kwargs` where they are not a tuple, a dict
 //!   with names; in itself `module.Class(...)`
 //! - a class or function: `<class 'module.Name'>` where it is a class for certain, else `module.name`
 //! - a table or index of pandas: its class, shape and dtypes, `pandas.Series(shape=(3,), dtype=int64)`
@@ -703,6 +704,12 @@ fn enter_object<'v>(value: &'v Value, node: Node, tasks: &mut Vec<Task<'v>>) {
             Step::State(state) => {
                 next(tasks, b"state="[..].into());
                 tasks.push(Task::Node(state, Tint::Plain));
+            }
+            Step::Call(callable, state) => {
+                next(tasks, b"call="[..].into());
+                push_callable(value, callable, tasks);
+                tasks.extend([Task::Open("("), name("..."), Task::Comma, Task::Node(state, Tint::Plain)]);
+                tasks.push(Task::Close(")"));
             }
             Step::Extend(id) => {
                 next(tasks, b"extend="[..].into());

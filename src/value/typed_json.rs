@@ -22,7 +22,8 @@
 //!   the name's own: that is what a pickle means by it below protocol 4, where dots are not followed
 //! - `{"$object": "module.Class", "how": "new", "args": […], "kwargs": …, "steps": […]}`: what was
 //!   called (or, with `how`, made by `__new__`) with what; steps are `{"state": …}`,
-//!   `{"extend": […]}`, `{"items": [[k, v], …]}`, `{"add": […]}`
+//!   `{"extend": […]}`, `{"items": [[k, v], …]}`, `{"add": […]}`, and `{"call": [f, state]}` for
+//!   `f(object, state)`
 //! - `{"$persistent": id}`, `{"$extension": n}`, `{"$buffer": n}`, `{"$readonly_buffer": n}`: of pickles
 //! - `{"$ext": [code, "base64"]}`, `{"$timestamp": [seconds, nanoseconds]}`: of msgpack
 //! - `{"$id": n, "$value": …}`, `{"$ref": n}`: a value that is shared, or contains itself
@@ -99,7 +100,7 @@ pub(super) mod tests {
     #[test]
     fn every_form_is_lifted_and_lowered_to_itself() {
         let lines: Vec<&str> = include_str!("../../tests/data/print/typed_json.txt").lines().collect();
-        assert_eq!(lines.len(), 86);
+        assert_eq!(lines.len(), 88);
         for pair in lines.chunks_exact(2) {
             let (json, expected) = (pair[0], pair[1]);
             assert_eq!(python(json), expected, "{json}");
@@ -218,7 +219,8 @@ pub(super) mod tests {
             for _ in 0..rng.usize(..3) {
                 let pair = value.container(&[nodes[rng.usize(..nodes.len())], nodes[rng.usize(..nodes.len())]]);
                 let state = Step::State(nodes[rng.usize(..nodes.len())]);
-                let step = rng.choice([Step::Extend(pair), Step::Items(pair), Step::Add(pair), state]).unwrap();
+                let call = Step::Call(nodes[rng.usize(..nodes.len())], nodes[rng.usize(..nodes.len())]);
+                let step = rng.choice([Step::Extend(pair), Step::Items(pair), Step::Add(pair), state, call]).unwrap();
                 value.object_mut(id).steps.push(step);
             }
         }

@@ -140,6 +140,15 @@ fn what_no_library_wrote_goes_round_too() {
         (3, b"\x80\x03cm\nA.B\nq\x00)\x81q\x01."),
         (2, b"\x80\x02c__builtin__\ngetattr\nq\x00cm\nA\nq\x01X\x01\x00\x00\x00Bq\x02\x86q\x03Rq\x04."),
         (4, b"\x80\x04\x95\x0d\x00\x00\x00\x00\x00\x00\x00\x8c\x01m\x94\x8c\x03A.B\x94\x93\x94."),
+        // A state that a function sets: the sixth part of `__reduce_ex__`, of one object and of two.
+        (0, b"cm\nD\np0\n(tRp1\ncm\nsetter\np2\ng1\n(dp3\nVa\np4\nI1\ns\x86R0."),
+        (2, b"\x80\x02cm\nD\nq\x00)Rq\x01cm\nsetter\nq\x02h\x01}q\x03X\x01\x00\x00\x00aq\x04K\x01s\x86R0."),
+        (
+            4,
+            b"\x80\x04\x95@\x00\x00\x00\x00\x00\x00\x00]\x94(\x8c\x01m\x94\x8c\x01D\x94\x93\x94)R\x94h\x01\
+              \x8c\x06setter\x94\
+              \x93\x94h\x04}\x94\x8c\x01a\x94K\x01s\x86R0h\x03)R\x94h\x06h\t}\x94h\x08K\x01s\x86R0e.",
+        ),
     ] {
         let codec = Codec::parse(&format!("pickle://?pickle-protocol={protocol}")).unwrap();
         let made = round(&codec, bytes).unwrap_or_else(|error| panic!("{}: {error}", bytes.escape_ascii()));

@@ -517,10 +517,30 @@ impl Machine<'_> {
             return self.unmark().map(|_| ());
         }
         let dropped = self.pop()?;
-        if self.made == self.start && matches!(dropped, Node::Object(_)) {
-            self.odd.dropped += 1;
+        if let Node::Object(id) = dropped
+            && self.made == self.start
+        {
+            match self.effect(id) {
+                Some((object, step)) => {
+                    self.make_room(2)?;
+                    self.draft.value.object_mut(object).steps.push(step);
+                    self.steps += 2;
+                }
+                None => self.odd.dropped += 1,
+            }
         }
         Ok(())
+    }
+
+    /// A call that was made with what is on top now and a state: how `save_reduce` writes the sixth
+    /// part of `__reduce_ex__`. Its result is dropped.
+    fn effect(&self, call: Id) -> Option<(Id, Step)> {
+        let Object { how: How::Call, callable, args: Node::Tuple(args), .. } = self.draft.value.object(call) else {
+            return None;
+        };
+        let &[Node::Object(object), state] = self.draft.value.members(*args) else { return None };
+        let is_on_top = self.stack.len() > self.floor && self.stack.last() == Some(&Node::Object(object));
+        is_on_top.then_some((object, Step::Call(*callable, state)))
     }
 
     /// Pushes what CPython memoises as soon as it is made, and runs the memoising opcode with it: to
@@ -1223,6 +1243,9 @@ mod tests {
                 for step in steps {
                     out += &match *step {
                         Step::State(state) => format!(" state={}", show(value, state)),
+                        Step::Call(callable, state) => {
+                            format!(" call={}({})", show(value, callable), show(value, state))
+                        }
                         Step::Extend(id) => format!(" extend=[{}]", members(id)),
                         Step::Items(id) => format!(" items=[{}]", members(id)),
                         Step::Add(id) => format!(" add=[{}]", members(id)),
@@ -1287,6 +1310,7 @@ mod tests {
                 b"ca\nB\n)\x81Na(K\x01eK\x01K\x02s(K\x03\x90NbK\x04a.",
                 "New:a.B() extend=[None Int(1)] items=[Int(1) Int(2)] add=[Int(3)] state=None extend=[Int(4)]",
             ),
+            (b"ca\nB\n)Rq\x00cm\nf\nh\x00K\x01\x86R0.", "Call:a.B() call=m.f(Int(1))"),
             (b"ccopy_reg\n__newobj__\n(ca\nB\nK\x01tR.", "New:a.B(Int(1))"),
             (b"ccopy_reg\n__newobj_ex__\n(ca\nB\n(t(dtR.", "New:a.B()**d{}"),
             (b"ccopy_reg\n__newobj__\n)R.", "Call:copyreg.__newobj__()"),

@@ -1015,6 +1015,12 @@ impl Encoder<'_> {
                 self.tasks.push(Task::Op(op::BUILD));
                 return self.save(state);
             }
+            Step::Call(callable, state) => {
+                // `save_reduce` writes TUPLE2 at every protocol.
+                let end = [Task::Op(op::POP), Task::Op(op::REDUCE), Task::Op(op::TUPLE2)];
+                self.tasks.extend(end);
+                self.tasks.extend([Task::Save(state), Task::Save(Node::Object(id)), Task::Save(callable)]);
+            }
             Step::Extend(members) => self.push_batches(members, Style::LIST.with(Rule::Iterator)),
             Step::Items(members) => self.push_batches(members, Style::DICT.with(Rule::Iterator)),
             Step::Add(_) if self.protocol < 4 => {

@@ -334,6 +334,10 @@ impl<'v> Lifting<'v> {
         let &[Node::Str(name), argument] = self.source.members(id) else { return Err(expected.to_owned()) };
         match self.source.text(name) {
             b"state" => Ok(("state", vec![argument])),
+            b"call" => match self.array("call", argument)? {
+                pair @ [_, _] => Ok(("call", pair.to_vec())),
+                _ => Err("`call` takes [callable, state]".to_owned()),
+            },
             b"extend" => Ok(("extend", self.array("extend", argument)?.to_vec())),
             b"items" => Ok(("items", self.pairs("items", argument)?)),
             b"add" => Ok(("add", self.array("add", argument)?.to_vec())),
@@ -650,6 +654,7 @@ impl<'v> Lifting<'v> {
                     let nodes = self.done.split_off(self.done.len() - len);
                     made.push(match *name {
                         "state" => Step::State(nodes[0]),
+                        "call" => Step::Call(nodes[0], nodes[1]),
                         "extend" => Step::Extend(self.out.container(&nodes)),
                         "items" => Step::Items(self.out.container(&nodes)),
                         _ => Step::Add(self.out.container(&nodes)),

@@ -243,6 +243,10 @@ impl Lowering<'_> {
                         plan.push(Lower::Node(state));
                         "state"
                     }
+                    Step::Call(callable, state) => {
+                        members(&[callable, state], &mut plan);
+                        "call"
+                    }
                     Step::Extend(id) => {
                         members(source.members(id), &mut plan);
                         "extend"
