@@ -124,14 +124,53 @@ impl<'a> Cursor<'a> {
 #[must_use]
 pub fn is_ascii(bytes: &[u8]) -> bool {
     const HIGHS: u64 = u64::from_ne_bytes([0x80; 8]);
-    let (words, rest) = bytes.as_chunks::<8>();
-    let words = words.iter().fold(0, |all, word| all | u64::from_ne_bytes(*word));
-    words & HIGHS == 0 && rest.iter().fold(0, |all, byte| all | byte) < 0x80
+    // The last word may overlap the one before: that takes less than to look at single bytes.
+    if let Some(last) = bytes.last_chunk::<8>() {
+        let words = bytes.as_chunks::<8>().0.iter();
+        let all = words.fold(u64::from_ne_bytes(*last), |all, word| all | u64::from_ne_bytes(*word));
+        return all & HIGHS == 0;
+    }
+    match (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        (Some(first), Some(last)) => u64::from(u32::from_ne_bytes(*first) | u32::from_ne_bytes(*last)) & HIGHS == 0,
+        _ => bytes.iter().fold(0, |all, byte| all | byte) < 0x80,
+    }
+}
+
+/// Whether two texts of a few bytes are equal: to call for the comparison of so few takes longer
+/// than to compare them.
+#[inline]
+#[must_use]
+pub fn is_same(one: &[u8], other: &[u8]) -> bool {
+    if one.len() != other.len() {
+        return false;
+    }
+    if let (Some(last), Some(other_last)) = (one.last_chunk::<8>(), other.last_chunk::<8>()) {
+        let mut words = one.as_chunks::<8>().0.iter().zip(other.as_chunks::<8>().0);
+        return last == other_last && words.all(|(one, other)| one == other);
+    }
+    match (one.first_chunk::<4>(), other.first_chunk::<4>()) {
+        (Some(first), Some(other_first)) => first == other_first && one.last_chunk::<4>() == other.last_chunk::<4>(),
+        _ => one.iter().zip(other).all(|(one, other)| one == other),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_byte_counts_whatever_the_length() {
+        for len in 0..40 {
+            let text = vec![b'a'; len];
+            assert!(is_ascii(&text) && is_same(&text, &text), "{len}");
+            assert!(!is_same(&text, &vec![b'a'; len + 1]), "{len}");
+            for at in 0..len {
+                let mut other = text.clone();
+                other[at] = 0x80;
+                assert!(!is_ascii(&other) && !is_same(&text, &other), "{at} of {len}");
+            }
+        }
+    }
 
     #[test]
     fn it_reads_to_the_end_and_not_past_it() {

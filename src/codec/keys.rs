@@ -9,6 +9,7 @@ use std::hash::BuildHasher as _;
 
 use foldhash::fast::RandomState;
 
+use super::cursor::is_same;
 use crate::value::draft::Draft;
 use crate::value::{Id, Span, Value};
 
@@ -84,7 +85,7 @@ impl Keys {
         let mut slot = self.slot(hash);
         while let Some(number) = self.table[slot].checked_sub(1) {
             let known = &self.known[number as usize];
-            if known.hash == hash && draft.text(known.span) == text {
+            if known.hash == hash && is_same(draft.text(known.span), text) {
                 return number;
             }
             slot = (slot + 1) & (self.table.len() - 1);
@@ -121,15 +122,6 @@ pub fn drop_repeated(maps: &[Id], value: &mut Value, notes: &mut Vec<String>) {
     if dropped > 0 {
         notes.push(format!("{dropped} repeated keys: the last of equal keys wins, as in Python"));
     }
-}
-
-/// Whether two texts are equal. Keys are short: to call for the comparison of a few bytes takes
-/// longer than to compare them.
-#[inline]
-fn is_same(one: &[u8], other: &[u8]) -> bool {
-    let ((ones, rest), (others, other_rest)) = (one.as_chunks::<8>(), other.as_chunks::<8>());
-    let words = || ones.iter().zip(others).all(|(a, b)| u64::from_ne_bytes(*a) == u64::from_ne_bytes(*b));
-    one.len() == other.len() && words() && rest.iter().zip(other_rest).all(|(a, b)| a == b)
 }
 
 #[cfg(test)]

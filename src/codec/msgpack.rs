@@ -77,6 +77,9 @@ struct Reader<'a> {
     draft: Draft<'a>,
     limits: &'a Limits,
     keys: Keys,
+    /// The innermost open container; in the beginning a list for the one value that is there.
+    inner: Open,
+    /// Those around it.
     open: Vec<Open>,
     /// The members of all open containers, the innermost last.
     members: Vec<Node>,
@@ -108,6 +111,7 @@ impl<'a> Reader<'a> {
             draft: Draft::new(bytes),
             limits,
             keys: Keys::default(),
+            inner: Open { map: false, left: 1, members: 0, keys: 0, odd: false },
             open: Vec::with_capacity(16),
             members: Vec::with_capacity(64),
             nodes: 0,
@@ -118,37 +122,33 @@ impl<'a> Reader<'a> {
     /// Reads one value. Returns it with the maps whose keys have to be looked at, and the number of
     /// bytes that follow it.
     fn document(mut self) -> Result<(Drafted, Vec<Id>, usize), Box<Error>> {
-        while !self.is_done() {
-            self.item()?;
-            while let Some(open) = self.open.last()
-                && open.left == 0
-            {
-                self.close()?;
+        loop {
+            while self.inner.left > 0 {
+                self.item()?;
+            }
+            match self.open.pop() {
+                Some(outer) => self.close(outer)?,
+                None => break,
             }
         }
         let root = self.members.pop().expect("one value was read");
         Ok((self.draft.finish(root), self.suspects, self.cursor.rest().len()))
     }
 
-    fn is_done(&self) -> bool {
-        self.open.is_empty() && !self.members.is_empty()
-    }
-
     fn enter(&mut self, map: bool, left: u64) -> Res {
         if self.open.len() as u64 >= self.limits.depth {
             return Err(self.over("depth"));
         }
-        self.open.push(Open { map, left, members: self.members.len(), keys: self.keys.start(), odd: false });
+        let inner = Open { map, left, members: self.members.len(), keys: self.keys.start(), odd: false };
+        self.open.push(std::mem::replace(&mut self.inner, inner));
         Ok(())
     }
 
-    /// Adds a member to the innermost container, if any is open.
+    /// Adds a member to the innermost container.
     #[inline(always)]
     fn add(&mut self, node: Node) -> Res {
-        if let Some(open) = self.open.last_mut() {
-            open.odd |= open.map && open.left.is_multiple_of(2);
-            open.left -= 1;
-        }
+        self.inner.odd |= self.is_key_next();
+        self.inner.left -= 1;
         self.push(node)
     }
 
@@ -163,13 +163,16 @@ impl<'a> Reader<'a> {
             return Err(Box::new(Error::malformed("msgpack", offset, "a str is not UTF-8")));
         }
         let mut span = Draft::span(start, self.cursor.at());
-        if let Some(open) = self.open.last_mut() {
-            if open.map && open.left.is_multiple_of(2) {
-                span = self.keys.add(&self.draft, span);
-            }
-            open.left -= 1;
+        if self.is_key_next() {
+            span = self.keys.add(&self.draft, span);
         }
+        self.inner.left -= 1;
         self.push(Node::Str(span))
+    }
+
+    #[inline(always)]
+    fn is_key_next(&self) -> bool {
+        self.inner.map && self.inner.left.is_multiple_of(2)
     }
 
     #[inline(always)]
@@ -182,9 +185,9 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Makes the innermost container of its members.
-    fn close(&mut self) -> Res {
-        let Open { map, members, keys, odd, .. } = self.open.pop().expect("only an open container is closed");
+    /// Makes the innermost container of its members, and goes on in the one around it.
+    fn close(&mut self, outer: Open) -> Res {
+        let Open { map, members, keys, odd, .. } = std::mem::replace(&mut self.inner, outer);
         let id = self.draft.value.container(&self.members[members..]);
         self.members.truncate(members);
         if map && self.keys.close(keys) | odd {

@@ -36,7 +36,7 @@ impl<'a> Draft<'a> {
         // About what this many bytes come to: growing by doubling takes longer than the reading of
         // a small value.
         let room = (read.len() / 16).min(4096);
-        value.reserve(2 * room, room / 4);
+        value.reserve(3 * room, room / 4);
         Draft { read, made: Vec::new(), value }
     }
 

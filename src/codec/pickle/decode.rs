@@ -170,11 +170,6 @@ struct Globals {
 
 impl<'a> Machine<'a> {
     fn over(input: &'a [u8], limits: &'a Limits) -> Machine<'a> {
-        let mut draft = Draft::new(input);
-        // About what a pickle of this length comes to: growing by doubling takes longer than the
-        // decoding of a small one.
-        let room = (input.len() / 16).min(4096);
-        draft.value.reserve(3 * room, room / 4);
         Machine {
             input,
             at: 0,
@@ -185,11 +180,11 @@ impl<'a> Machine<'a> {
             protocol: 0,
             // Protocols 0 and 1 write a lone None, bool or long alike.
             is_text: matches!(input.first(), Some(&(op::NONE | op::INT | op::LONG))),
-            draft,
+            draft: Draft::new(input),
             stack: Vec::with_capacity(64),
             marks: Vec::with_capacity(16),
             floor: 0,
-            memo: Vec::with_capacity(room),
+            memo: Vec::with_capacity((input.len() / 16).min(4096)),
             memo_far: HashMap::default(),
             memo_count: 0,
             steps: 0,
