@@ -115,9 +115,8 @@ impl Printer {
                 json::write(&typed, Escape::Terminal, &self.limits, &mut self.out)?;
             }
             Format::Plain => {
-                let (plain, notes) = plain::lower(value, &self.limits)?;
                 let escape = if self.terminal { Escape::Terminal } else { Escape::Utf8 };
-                json::write(&plain, escape, &self.limits, &mut self.out)?;
+                let notes = plain::write(value, escape, &self.limits, &mut self.out)?;
                 self.out.write_all(b"\n")?;
                 notes.iter().for_each(|note| self.note(note));
                 return Ok(());

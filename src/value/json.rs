@@ -30,59 +30,74 @@ pub enum Escape {
 /// [`PrintError::Unfit`] for what JSON cannot hold, [`PrintError::Limit`] for a value that sharing
 /// makes too long, before anything is written.
 pub fn write(value: &Value, escape: Escape, limits: &Limits, out: &mut dyn Write) -> Result<(), PrintError> {
-    match tree(value) {
-        Some(extent) => extent.check(limits)?,
-        None => Expansion::of(value).check(limits)?,
+    if write_tree(value, escape, limits, out)? {
+        return Ok(());
     }
+    Expansion::of(value).check(limits)?;
+    write_parts(value, escape, out)
+}
+
+/// Writes `value` if it is JSON as it stands, and says whether it is; see [`tree`].
+///
+/// # Errors
+/// [`PrintError::Limit`] for a value that is too long, before anything is written.
+pub fn write_tree(value: &Value, escape: Escape, limits: &Limits, out: &mut dyn Write) -> Result<bool, PrintError> {
+    let Some(extent) = tree(value) else { return Ok(false) };
+    extent.check(limits)?;
+    write_parts(value, escape, out).map(|()| true)
+}
+
+fn write_parts(value: &Value, escape: Escape, out: &mut dyn Write) -> Result<(), PrintError> {
     let mut path = Path::new(value);
     let mut frames: Vec<Frame<'_>> = Vec::new();
-    let mut buffer = Vec::new();
-    let mut next = Some(value.root);
+    // About what a member takes; a page and what overshoots it is all there ever is but for long text.
+    let mut buffer = Vec::with_capacity(PAGE.min(16 * value.size()) + PAGE / 64);
+    let mut node = value.root;
     loop {
-        if let Some(node) = next.take() {
-            if path.enter(node) {
-                return Err(unfit("a value that contains itself", value, &frames));
+        match node {
+            Node::List(id) | Node::Dict(id) => {
+                if path.enter(node) {
+                    return Err(unfit("a value that contains itself", value, &frames));
+                }
+                frames.push(Frame::open(node, value.members(id), &mut buffer));
             }
-            match node {
-                Node::List(id) => frames.push(Frame::open(node, value.members(id), &mut buffer)),
-                Node::Dict(id) => frames.push(Frame::open(node, value.members(id), &mut buffer)),
-                Node::Str(span) => write_text(value.text(span), escape, &mut buffer, out)?,
-                scalar => write_scalar(value, scalar, &mut buffer).map_err(|what| unfit(&what, value, &frames))?,
-            }
+            Node::Str(span) => write_text(value.text(span), escape, &mut buffer, out)?,
+            scalar => write_scalar(value, scalar, &mut buffer).map_err(|what| unfit(&what, value, &frames))?,
         }
         if buffer.len() >= PAGE {
             out.write_all(&buffer)?;
             buffer.clear();
         }
-        let Some(frame) = frames.last_mut() else { break };
-        let Some(node) = frame.members.get(frame.at).copied() else {
-            buffer.push(if frame.is_dict() { b'}' } else { b']' });
-            path.leave(frame.node);
-            frames.pop();
-            continue;
+        let frame = loop {
+            match frames.last_mut() {
+                Some(frame) if frame.at < frame.members.len() => break frame,
+                Some(frame) => {
+                    buffer.push(if frame.is_dict() { b'}' } else { b']' });
+                    path.leave(frame.node);
+                    frames.pop();
+                }
+                None => return Ok(out.write_all(&buffer)?),
+            }
         };
         if frame.at > 0 {
             buffer.extend_from_slice(b", ");
         }
-        frame.at += 1;
-        next = Some(node);
         if frame.is_dict() {
-            let Node::Str(span) = node else { return Err(unfit_key(node, value, &mut frames)) };
+            let key = frame.members[frame.at];
+            frame.at += 1;
+            let Node::Str(span) = key else { return Err(unfit_key(key, value, &mut frames)) };
             write_text(value.text(span), escape, &mut buffer, out)?;
             buffer.extend_from_slice(b": ");
-            next = Some(frame.members[frame.at]);
-            frame.at += 1;
         }
+        node = frame.members[frame.at];
+        frame.at += 1;
     }
-    out.write_all(&buffer)?;
-    Ok(())
 }
 
 /// How long `value` is, if it is JSON as it stands and no part of it but text is used twice; most
 /// values are, and need neither lowering nor weighing. One look at every container, so that a part
 /// that nothing refers to any more may make it `None`.
-#[must_use]
-pub fn tree(value: &Value) -> Option<Extent> {
+fn tree(value: &Value) -> Option<Extent> {
     let mut seen = vec![Seen::Not; value.containers.len()];
     let mut extent = Extent { nodes: 1, bytes: print::leaf_bytes(value, value.root) };
     let mut see = |node: Node| match node {
@@ -92,26 +107,27 @@ pub fn tree(value: &Value) -> Option<Extent> {
         Node::Dict(id) => std::mem::replace(&mut seen[id.index()], Seen::Dict) == Seen::Not,
         _ => false,
     };
-    let members = |at: &super::Members| &value.members[at.start as usize..at.start as usize + at.len as usize];
     if !see(value.root) {
         return None;
     }
-    for container in &value.containers {
-        let members = members(container);
+    // Whether a dict could have these members. What a container is, its place says, not itself.
+    let mut keyed = vec![true; value.containers.len()];
+    for (container, keyed) in value.containers.iter().zip(&mut keyed) {
+        let members = &value.members[container.start as usize..container.start as usize + container.len as usize];
         extent.nodes += members.len() as u64;
-        for node in members {
+        for (at, node) in members.iter().enumerate() {
             if !see(*node) {
                 return None;
             }
             // Nothing else here has text, and fewer than 2^32 nodes of 32 bits each do not overflow.
-            if let Node::Str(span) = node {
-                extent.bytes += u64::from(span.len);
+            match node {
+                Node::Str(span) => extent.bytes += u64::from(span.len),
+                _ => *keyed &= at % 2 == 1,
             }
         }
     }
-    let mut dicts = value.containers.iter().zip(&seen).filter(|(_, seen)| **seen == Seen::Dict);
-    let is_text = |key: &Node| matches!(key, Node::Str(_));
-    dicts.all(|(dict, _)| members(dict).iter().step_by(2).all(is_text)).then_some(extent)
+    let mut kinds = seen.iter().zip(&keyed);
+    kinds.all(|(seen, keyed)| *keyed || *seen != Seen::Dict).then_some(extent)
 }
 
 /// As what a container was referred to.
@@ -147,15 +163,13 @@ fn write_text(text: &[u8], escape: Escape, buffer: &mut Vec<u8>, out: &mut dyn W
 
 /// A part of a text that begins and ends with whole characters, between its quotes.
 pub fn write_str_part(text: &[u8], escape: Escape, out: &mut Vec<u8>) {
-    let mut at = 0;
-    while at < text.len() {
-        let run = plain(&text[at..]);
-        out.extend_from_slice(&text[at..at + run]);
-        at += run;
-        if at == text.len() {
-            break;
+    let mut rest = text;
+    loop {
+        rest = &rest[push_plain(rest, out)..];
+        if rest.is_empty() {
+            return;
         }
-        let (code, len) = code_point(&text[at..]);
+        let (code, len) = code_point(rest);
         let shown = match escape {
             Escape::Ascii => false,
             Escape::Utf8 => !is_surrogate(code),
@@ -167,15 +181,15 @@ pub fn write_str_part(text: &[u8], escape: Escape, out: &mut Vec<u8>) {
             0x0a => out.extend_from_slice(b"\\n"),
             0x0c => out.extend_from_slice(b"\\f"),
             0x0d => out.extend_from_slice(b"\\r"),
-            0x22 | 0x5c => out.extend_from_slice(&[b'\\', text[at]]),
-            0x7f.. if shown => out.extend_from_slice(&text[at..at + len]),
+            0x22 | 0x5c => out.extend_from_slice(&[b'\\', rest[0]]),
+            0x7f.. if shown => out.extend_from_slice(&rest[..len]),
             0..0x1_0000 => scalar::push_hex(b'u', code, 4, out),
             _ => {
                 scalar::push_hex(b'u', 0xd800 + ((code - 0x1_0000) >> 10), 4, out);
                 scalar::push_hex(b'u', 0xdc00 + (code & 0x3ff), 4, out);
             }
         }
-        at += len;
+        rest = &rest[len..];
     }
 }
 
@@ -233,36 +247,54 @@ pub fn push_step(key: Result<&[u8], usize>, path: &mut Vec<u8>) {
     }
 }
 
-/// How many bytes there are before the first that may need an escape. Eight at a time: a byte of
-/// the word is found by the borrow that its subtraction leaves in its highest bit, which is exact
-/// for the lowest byte found.
+/// Appends the bytes before the first that may need an escape; how many they are. They are looked
+/// at and copied eight at a time, and what is too many is taken back: a call to copy as many as
+/// there are costs more than most texts are long.
 #[inline]
-fn plain(text: &[u8]) -> usize {
-    const ONES: u64 = u64::MAX / 0xff;
+fn push_plain(text: &[u8], out: &mut Vec<u8>) -> usize {
     let (words, tail) = text.as_chunks::<8>();
     for (index, word) in words.iter().enumerate() {
-        let word = u64::from_le_bytes(*word);
-        let equal = |byte: u8| (word ^ (ONES * u64::from(byte))).wrapping_sub(ONES);
-        let control = word.wrapping_sub(ONES * 0x20);
-        // A byte past ASCII has its highest bit itself.
-        let found = (equal(b'"') | equal(b'\\') | equal(0x7f) | control | word) & (ONES << 7);
-        if found != 0 {
-            return 8 * index + found.trailing_zeros() as usize / 8;
+        out.extend_from_slice(word);
+        let run = plain(u64::from_le_bytes(*word));
+        if run < 8 {
+            out.truncate(out.len() - 8 + run);
+            return 8 * index + run;
         }
     }
-    8 * words.len() + tail.iter().take_while(|byte| PLAIN[**byte as usize]).count()
+    if tail.is_empty() {
+        return text.len();
+    }
+    // The zeros after the tail end the run.
+    let word = word_of(tail);
+    out.extend_from_slice(&word.to_le_bytes());
+    let run = plain(word);
+    out.truncate(out.len() - 8 + run);
+    8 * words.len() + run
 }
 
-/// What needs no escape in any mode.
-const PLAIN: [bool; 256] = {
-    let mut plain = [false; 256];
-    let mut byte = 0x20;
-    while byte < 0x7f {
-        plain[byte] = byte != b'"' as usize && byte != b'\\' as usize;
-        byte += 1;
+/// How many of the word's lowest bytes come before the first that may need an escape. A byte is
+/// found by the borrow that its subtraction leaves in its highest bit, which is exact for the
+/// lowest byte found.
+#[inline]
+fn plain(word: u64) -> usize {
+    const ONES: u64 = u64::MAX / 0xff;
+    let equal = |byte: u8| (word ^ (ONES * u64::from(byte))).wrapping_sub(ONES);
+    let control = word.wrapping_sub(ONES * 0x20);
+    // A byte past ASCII has its highest bit itself.
+    let found = (equal(b'"') | equal(b'\\') | equal(0x7f) | control | word) & (ONES << 7);
+    found.trailing_zeros() as usize / 8
+}
+
+/// One to seven bytes as the lowest of a word, whose others are zero: two loads that overlap.
+#[inline]
+fn word_of(bytes: &[u8]) -> u64 {
+    let len = bytes.len();
+    if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        let [first, last] = [first, last].map(|part| u64::from(u32::from_le_bytes(*part)));
+        return first | last << (8 * (len - 4));
     }
-    plain
-};
+    [0, len / 2, len - 1].iter().fold(0, |word, at| word | u64::from(bytes[*at]) << (8 * at))
+}
 
 /// A list or dict that is being written.
 struct Frame<'v> {
@@ -339,6 +371,23 @@ mod tests {
         let surrogate = Value::of_str(&b"\xed\xa0\x80"[..]);
         for escape in [Escape::Ascii, Escape::Utf8, Escape::Terminal] {
             check(&surrogate, escape, r#""\ud800""#);
+        }
+    }
+
+    #[test]
+    fn an_escape_is_found_at_any_place_of_a_text_of_any_length() {
+        for (byte, expected) in
+            [(b'"', "\\\""), (b'\\', "\\\\"), (0, "\\u0000"), (0x1f, "\\u001f"), (b' ', " "), (b'~', "~")]
+        {
+            for len in 1..=26 {
+                for place in 0..len {
+                    let mut text: Vec<u8> = (b'a'..=b'z').take(len).collect();
+                    let alphabet = String::from_utf8(text.clone()).unwrap();
+                    text[place] = byte;
+                    let (before, after) = (&alphabet[..place], &alphabet[place + 1..]);
+                    check(&Value::of_str(text), Escape::Utf8, &format!("\"{before}{expected}{after}\""));
+                }
+            }
         }
     }
 

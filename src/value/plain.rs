@@ -5,26 +5,34 @@
 //! Python's `json.dumps` gives them or that they print as, objects `{"class": …}` with what they
 //! were given. It is a view: nothing reads it back. What contains itself has none.
 
-use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
+use std::io::Write;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
+use super::json::Escape;
 use super::known::{self, Array, Form, Given, Item, Known, Name, Plain};
 use super::print::{Expansion, Path, PrintError};
 use super::{Id, Identity, Node, Span, Step, Value, danger, iso, json, python, scalar};
 use crate::limits::Limits;
 
-/// The value as one of JSON nodes only, and what was flattened: `3 tuples became arrays`.
+/// Writes `value` as one line of JSON, and returns what was flattened: `3 tuples became arrays`.
 ///
 /// # Errors
 /// [`PrintError::Unfit`] for a value that contains itself, [`PrintError::Limit`] for one that grows
-/// too much.
-pub fn lower<'v>(value: &'v Value, limits: &Limits) -> Result<(Cow<'v, Value>, Vec<String>), PrintError> {
-    if json::tree(value).is_some() {
-        return Ok((Cow::Borrowed(value), Vec::new()));
+/// too much, before anything is written.
+pub fn write(value: &Value, escape: Escape, limits: &Limits, out: &mut dyn Write) -> Result<Vec<String>, PrintError> {
+    if json::write_tree(value, escape, limits, out)? {
+        return Ok(Vec::new());
     }
+    let (plain, notes) = lower(value, limits)?;
+    json::write(&plain, escape, limits, out)?;
+    Ok(notes)
+}
+
+/// The value as one of JSON nodes only, and what was flattened.
+fn lower(value: &Value, limits: &Limits) -> Result<(Value, Vec<String>), PrintError> {
     let mut lowering = Lowering {
         source: value,
         limits,
@@ -61,7 +69,7 @@ pub fn lower<'v>(value: &'v Value, limits: &Limits) -> Result<(Cow<'v, Value>, V
     let Lowering { mut out, mut done, notes, .. } = lowering;
     out.root = done.pop().expect("one value was lowered");
     let notes = notes.into_iter().map(|(note, count)| note.say(count)).collect();
-    Ok((Cow::Owned(out), notes))
+    Ok((out, notes))
 }
 
 /// What was flattened, and what it became: said of one, and of several.
@@ -576,14 +584,12 @@ fn list(nodes: &[Node]) -> Vec<Task> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::value::json::Escape;
     use crate::value::typed_json::{self, tests::parse};
 
     fn check(typed: &str, expected: &str, said: &[&str]) {
         let value = typed_json::lift(&parse(typed), &Limits::DEFAULT).unwrap();
-        let (plain, notes) = lower(&value, &Limits::DEFAULT).unwrap();
         let mut out = Vec::new();
-        json::write(&plain, Escape::Utf8, &Limits::DEFAULT, &mut out).unwrap();
+        let notes = write(&value, Escape::Utf8, &Limits::DEFAULT, &mut out).unwrap();
         assert_eq!(String::from_utf8(out).unwrap(), expected, "{typed}");
         assert_eq!(notes, said, "{typed}");
     }
@@ -630,7 +636,7 @@ mod tests {
     #[test]
     fn what_contains_itself_is_refused() {
         let value = typed_json::lift(&parse(r#"{"$id": 1, "$value": [{"$ref": 1}]}"#), &Limits::DEFAULT).unwrap();
-        let error = lower(&value, &Limits::DEFAULT).unwrap_err();
+        let error = write(&value, Escape::Utf8, &Limits::DEFAULT, &mut Vec::new()).unwrap_err();
         assert_eq!(error.to_string(), "plain JSON cannot hold a list that contains itself");
     }
 }

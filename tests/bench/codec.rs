@@ -8,7 +8,7 @@ mod payloads;
 
 use cachectl::codec::Codec;
 use cachectl::limits::Limits;
-use cachectl::value::json::{Escape, write};
+use cachectl::value::json::Escape;
 use cachectl::value::{Value, plain};
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
@@ -66,9 +66,8 @@ fn pickle_to_plain_json(bencher: Bencher<'_, '_>, name: &str) {
     let bytes = codec.encode(&value(name), &Limits::DEFAULT).unwrap();
     bencher.counter(BytesCount::of_slice(&bytes)).with_inputs(|| bytes.clone()).bench_values(|bytes| {
         let value = codec.decode(bytes, &Limits::DEFAULT).unwrap().value;
-        let (plain, _) = plain::lower(&value, &Limits::DEFAULT).unwrap();
         let mut out = Vec::new();
-        write(&plain, Escape::Utf8, &Limits::DEFAULT, &mut out).unwrap();
+        plain::write(&value, Escape::Utf8, &Limits::DEFAULT, &mut out).unwrap();
         out
     });
 }

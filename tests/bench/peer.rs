@@ -15,7 +15,7 @@ use std::io::BufRead as _;
 use cachectl::codec::Codec;
 use cachectl::codec::detect::detect;
 use cachectl::limits::Limits;
-use cachectl::value::json::{Escape, write};
+use cachectl::value::json::Escape;
 use cachectl::value::{Value, plain};
 use rustix::time::{ClockId, clock_gettime};
 
@@ -76,9 +76,8 @@ fn chain(layer: &str) -> String {
 
 /// What `-o plain` does.
 fn plain_json(value: &Value) -> Vec<u8> {
-    let (plain, _) = plain::lower(value, &LIMITS).unwrap();
     let mut out = Vec::new();
-    write(&plain, Escape::Utf8, &LIMITS, &mut out).unwrap();
+    plain::write(value, Escape::Utf8, &LIMITS, &mut out).unwrap();
     out
 }
 

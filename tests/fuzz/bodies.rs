@@ -9,7 +9,7 @@ use cachectl::codec::detect::detect;
 use cachectl::codec::{Codec, Fault};
 use cachectl::limits::Limits;
 use cachectl::render::text::{self, Notation, Style};
-use cachectl::value::json::{Escape, write};
+use cachectl::value::json::Escape;
 use cachectl::value::{Value, plain, python, typed_json};
 
 /// A body, by the name of its target.
@@ -90,12 +90,10 @@ fn shown(value: &Value) {
         let _ = text::write(value, &style, &LIMITS, &mut sink());
     }
     let _ = python::write(value, &LIMITS, &mut sink());
-    if let Ok((plain, _)) = plain::lower(value, &LIMITS) {
-        let mut out = Vec::new();
-        match write(&plain, Escape::Terminal, &LIMITS, &mut out) {
-            Ok(()) => assert!(out.iter().all(|byte| *byte >= 0x20), "a control character is written as it is"),
-            Err(error) => assert!(error.to_string().contains("`printed`"), "plain JSON is not JSON: {error}"),
-        }
+    let mut out = Vec::new();
+    match plain::write(value, Escape::Terminal, &LIMITS, &mut out) {
+        Ok(_) => assert!(out.iter().all(|byte| *byte >= 0x20), "a control character is written as it is"),
+        Err(error) => assert!(!error.to_string().starts_with("json"), "plain JSON is not JSON: {error}"),
     }
 }
 

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use cachectl::codec::Codec;
 use cachectl::limits::Limits;
 use cachectl::value::danger::Names;
-use cachectl::value::json::{self, Escape};
+use cachectl::value::json::Escape;
 use cachectl::value::{Value, plain, python, typed_json};
 
 use crate::env::Env;
@@ -23,9 +23,8 @@ fn repr(value: &Value) -> String {
 }
 
 fn plain_json(value: &Value) -> (String, Vec<String>) {
-    let (plain, notes) = plain::lower(value, &Limits::DEFAULT).unwrap();
     let mut out = Vec::new();
-    json::write(&plain, Escape::Utf8, &Limits::DEFAULT, &mut out).unwrap();
+    let notes = plain::write(value, Escape::Utf8, &Limits::DEFAULT, &mut out).unwrap();
     (String::from_utf8(out).unwrap(), notes)
 }
 

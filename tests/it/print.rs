@@ -69,8 +69,8 @@ fn json_text_is_that_of_json_dumps() {
         assert_eq!(ascii, expected, "{pickle}");
     }
     for (value, expected, pickle) in cases("show_json(ensure_ascii=False)", &[]) {
-        let (lowered, notes) = plain::lower(&value, &Limits::DEFAULT).unwrap();
-        let utf8 = text(|out| json::write(&lowered, Escape::Utf8, &Limits::DEFAULT, out).unwrap());
+        let mut notes = Vec::new();
+        let utf8 = text(|out| notes = plain::write(&value, Escape::Utf8, &Limits::DEFAULT, out).unwrap());
         assert_eq!((utf8, notes), (expected.clone(), Vec::new()), "{pickle}");
         let style = Style { notation: Notation::Json, colour: false, width: usize::MAX, terminal: false };
         assert_eq!(shown(&value, style), expected, "{pickle}");
