@@ -16,7 +16,7 @@ pub use self::walk::{Met, Walk};
 use self::write::{Before, Plan};
 pub use self::write::{DEFAULT_SERIALIZER, Form, Put, Receipt};
 use crate::backend::{self, Backend, ErrorKind, Reply};
-use crate::codec;
+use crate::codec::{self, Codec};
 use crate::entry::{Entry, Expiry, Facts, StoredKey, Write};
 use crate::layout::{self, Layout, Name};
 use crate::pattern::Pattern;
@@ -205,6 +205,7 @@ impl Cache {
         let tags: Vec<Option<String>> = names.iter_mut().map(|name| self.own_tag(name)).collect::<Result<_, _>>()?;
         let keys: Vec<StoredKey> = self.locate(&names)?.into_iter().flatten().collect();
         let before = self.before(&puts, &keys)?;
+        let usual = self.layout.serializer().map(|url| Codec::parse(url).expect("layouts name layers of the table"));
         let mut writes = Vec::with_capacity(puts.len());
         let mut receipts = Vec::with_capacity(puts.len());
         for (((put, key), tag), before) in puts.into_iter().zip(keys).zip(tags).zip(before) {
@@ -212,7 +213,7 @@ impl Cache {
             let before = before.unwrap_or_default();
             let mut receipt = Receipt::unwritten(key.clone(), before.ttl);
             if !ruled_out {
-                let plan = write::plan(&put.value, &put.form, &before, &self.reader.limits);
+                let plan = write::plan(&put.value, &put.form, &before, usual.as_ref(), &self.reader.limits);
                 let Plan { data, form, size, notes } = plan.map_err(|error| error.at(&put.name.key))?;
                 receipt = Receipt { form, size, notes, ..receipt };
                 let Put { expiry, condition, .. } = put;

@@ -10,9 +10,11 @@ use crate::limits::Limits;
 use crate::value::danger::Names;
 use crate::value::{Node, Value};
 
-/// Bytes to values: a codec that was asked for, or detection. Needs no backend.
+/// Bytes to values: a codec that was asked for, or the usual one where it reads them, or detection.
+/// Needs no backend.
 pub struct Reader {
     codec: Option<Codec>,
+    usual: Option<Codec>,
     pub(super) limits: Limits,
 }
 
@@ -44,6 +46,8 @@ pub struct Chain {
     pub certainty: Option<Certainty>,
     /// By what it was told.
     pub why: String,
+    /// The layout's serializer, where it could not read the bytes and they were detected.
+    pub not: Option<String>,
     /// Other chains that read all of the bytes too.
     pub rivals: Vec<String>,
     /// What each layer did, in the order of reading.
@@ -79,7 +83,13 @@ impl Reader {
     /// A reader by `codec`, or by detection.
     #[must_use]
     pub fn new(codec: Option<Codec>, limits: Limits) -> Reader {
-        Reader { codec, limits }
+        Reader { codec, usual: None, limits }
+    }
+
+    /// The same, which tries `codec` before it detects: the layout's, where nobody asked for any.
+    #[must_use]
+    pub fn usually(self, codec: Codec) -> Reader {
+        Reader { usual: Some(codec), ..self }
     }
 
     /// The value of what a backend stored.
@@ -118,13 +128,24 @@ impl Reader {
     }
 
     fn read_bytes(&self, bytes: Vec<u8>) -> Result<Reading, codec::Error> {
-        let Some(codec) = &self.codec else {
-            let Detection { url, certainty, rivals, why, decoded } = detect::detect(&bytes, &self.limits)?;
-            let Decoded { value, stages, passed } = decoded;
-            let chain = Chain { url, certainty: Some(certainty), why, rivals, stages, passed };
-            return Ok(Reading { value, chain });
+        if let Some(codec) = &self.codec {
+            return Ok(read_by(codec.url(), codec.decode(bytes, &self.limits)?));
+        }
+        let not = match &self.usual {
+            None => None,
+            Some(usual) => match usual.decode(bytes.clone(), &self.limits) {
+                Ok(decoded) => return Ok(read_by(usual.url(), decoded)),
+                Err(error @ codec::Error { fault: codec::Fault::Limit(_), .. }) => return Err(error),
+                Err(_) => Some(usual.url().to_owned()),
+            },
         };
-        Ok(read_by(codec.url(), codec.decode(bytes, &self.limits)?))
+        let Detection { url, certainty, rivals, mut why, decoded } = detect::detect(&bytes, &self.limits)?;
+        if let Some(usual) = &not {
+            why = format!("it is not {usual}, the layout's serializer; {why}");
+        }
+        let Decoded { value, stages, passed } = decoded;
+        let chain = Chain { url, certainty: Some(certainty), why, not, rivals, stages, passed };
+        Ok(Reading { value, chain })
     }
 
     /// A hash becomes a dict, a list a list, a set a set, a sorted set a list of pairs, a stream a

@@ -34,7 +34,7 @@ pub struct Put {
 /// The form of stored data.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Form {
-    /// That of the entry there is; where there is none, [`DEFAULT_SERIALIZER`].
+    /// That of the entry there is; where there is none, the layout's; [`DEFAULT_SERIALIZER`] where it has none.
     AsIs,
     /// Bytes of this codec.
     By(Codec),
@@ -107,21 +107,32 @@ pub(super) struct Plan {
     pub notes: Vec<String>,
 }
 
-/// The data to store for `value` over what is there now.
-pub(super) fn plan(value: &Value, form: &Form, before: &Before, limits: &Limits) -> Result<Plan, Error> {
+/// The data to store for `value` over what is there now; `usual` is the layout's serializer.
+pub(super) fn plan(
+    value: &Value,
+    form: &Form,
+    before: &Before,
+    usual: Option<&Codec>,
+    limits: &Limits,
+) -> Result<Plan, Error> {
     if let kind @ ("hash" | "list" | "set" | "zset" | "stream") = before.kind.as_str() {
         return Err(Error::loss(format!("it holds a {kind}, which a set would replace: delete it first")));
     }
     match (form, &before.stored) {
         (Form::By(codec), _) => by_codec(codec, value, before, limits),
         (Form::Native, _) => native(value, 5, limits),
-        (Form::AsIs, None | Some(Stored::Members(_))) => {
-            by_codec(&Codec::parse(DEFAULT_SERIALIZER).expect("the layer is in the table"), value, before, limits)
-        }
-        (Form::AsIs, Some(Stored::Bytes(bytes))) => as_detected(bytes, value, before, limits),
+        (Form::AsIs, None | Some(Stored::Members(_))) => match usual {
+            Some(usual) => by_codec(usual, value, before, limits),
+            None => by_codec(&parse(DEFAULT_SERIALIZER), value, before, limits),
+        },
+        (Form::AsIs, Some(Stored::Bytes(bytes))) => as_detected(bytes, value, before, usual, limits),
         (Form::AsIs, Some(Stored::Pickle(bytes))) => native(value, protocol(bytes), limits),
         (Form::AsIs, Some(Stored::Text(_) | Stored::Integer(_) | Stored::Float(_))) => native(value, 5, limits),
     }
+}
+
+fn parse(url: &str) -> Codec {
+    Codec::parse(url).expect("the layers are in the table")
 }
 
 /// The protocol that a pickle says it has; those below 2 say none.
@@ -148,17 +159,27 @@ fn by_codec(codec: &Codec, value: &Value, before: &Before, limits: &Limits) -> R
     Ok(Plan { data, form: codec.url().to_owned(), size, notes })
 }
 
-/// With the chain that the bytes show. Where they show several, all of them must store the same:
-/// a guess could store what the application cannot read.
-fn as_detected(bytes: &[u8], value: &Value, before: &Before, limits: &Limits) -> Result<Plan, Error> {
+/// With the chain that the bytes show. Where they show several, the layout's serializer decides if
+/// it reads them; else all of them must store the same: a guess could store what the application
+/// cannot read.
+fn as_detected(
+    bytes: &[u8],
+    value: &Value,
+    before: &Before,
+    usual: Option<&Codec>,
+    limits: &Limits,
+) -> Result<Plan, Error> {
     let told = "-s URL says how to write it";
     let Detection { url, certainty, rivals, why, decoded } = detect::detect(bytes, limits)
         .map_err(|error| Error::loss(format!("what is there cannot be read ({error}); {told}")))?;
+    let reads = |usual: &&Codec| certainty == Certainty::Ambiguous && usual.decode(bytes.to_vec(), limits).is_ok();
+    if let Some(usual) = usual.filter(reads) {
+        return by_codec(usual, value, before, limits);
+    }
     let unknown = url == detect::NOOP && !matches!(value.root(), Node::Bytes(_));
     if unknown && !bytes.is_empty() {
         return Err(Error::loss(format!("what is there is of no known format ({why}); {told}")));
     }
-    let parse = |url: &str| Codec::parse(url).expect("detected URLs are well-formed");
     let mut plan = by_codec(&parse(&url), value, before, limits)?;
     if certainty != Certainty::Ambiguous || rivals.is_empty() || decoded.value.same(value) {
         return Ok(plan);
@@ -215,7 +236,7 @@ mod tests {
 
     fn over(stored: Stored, value: &Value) -> Result<Plan, Error> {
         let before = Before::of_entry(Some(Entry { stored, ttl: Ttl::Never, tag: None }));
-        plan(value, &Form::AsIs, &before, &Limits::DEFAULT)
+        plan(value, &Form::AsIs, &before, None, &Limits::DEFAULT)
     }
 
     fn int(number: i64) -> Value {
@@ -232,6 +253,22 @@ mod tests {
         assert!(number.data == bytes("43") && number.notes[0].contains("string://"));
         let error = over(bytes("*"), &Value::of_str("x")).err().map(|error| error.to_string());
         assert!(error.is_some_and(|error| error.contains("string:// or msgpack://") && error.contains("-s URL")));
+    }
+
+    #[test]
+    fn the_layouts_serializer_decides_between_guesses_and_where_nothing_is() {
+        let usual = |layout: &str, stored: Option<&[u8]>, value: &Value| {
+            let stored = stored.map(|bytes| Stored::Bytes(bytes.to_vec()));
+            let before = Before::of_entry(stored.map(|stored| Entry { stored, ttl: Ttl::Never, tag: None }));
+            plan(value, &Form::AsIs, &before, Some(&parse(layout)), &Limits::DEFAULT).unwrap().form
+        };
+        for (layout, stored, value, form) in [
+            ("pickle://?pickle-protocol=4", None, int(5), "pickle://?pickle-protocol=4"),
+            ("string://", Some(&b"42"[..]), Value::of_str("x"), "string://"),
+            ("json://", Some(b"\x80\x04N."), int(5), "pickle://?pickle-protocol=4"),
+        ] {
+            assert_eq!(usual(layout, stored, &value), form, "{layout}");
+        }
     }
 
     #[test]

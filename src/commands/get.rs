@@ -10,7 +10,7 @@ use crate::cache::{Chain, Found, Reading};
 use crate::codec::detect::Certainty;
 use crate::entry::{Entry, Stored, StoredKey};
 use crate::exit::{Exit, Stop};
-use crate::layout::Name;
+use crate::layout::{Act, Name};
 use crate::render::text::Notation;
 use crate::render::{Format, Printer, Record, escape};
 
@@ -34,6 +34,9 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
     }
     let mut cache = target::open(global, printer)?;
     let found = cache.entries(&names).context("cannot get")?;
+    if let Some(caveat) = cache.layout().caveat(Act::GetMany, &[]).filter(|_| names.len() > 1) {
+        printer.note(caveat);
+    }
     let mut exit = Exit::Yes;
     for (name, Found { stored_key, entry }) in names.iter().zip(found) {
         let key = name.key.as_slice();
@@ -138,11 +141,16 @@ fn hit(key: &[u8], reading: Result<Reading>, record: Record, keys: usize, printe
     }
 }
 
-/// What is to be said of a chain that was guessed among others as good.
+/// What is to be said of a chain that is not the usual one, or was guessed among others as good.
 pub fn doubt(chain: &Chain) -> Option<String> {
     let rivals = chain.rivals.join(" or ");
     let guessed = chain.certainty == Some(Certainty::Ambiguous) && !rivals.is_empty();
-    guessed.then(|| format!("read as {}, but it may be {rivals}: -s URL says which", chain.url))
+    let guess = if guessed { format!(", but it may be {rivals}: -s URL says which") } else { String::new() };
+    let read = format!("read as {}{guess}", chain.url);
+    match &chain.not {
+        Some(usual) => Some(format!("not {usual}, the layout's serializer: {read}")),
+        None => guessed.then_some(read),
+    }
 }
 
 /// The notation of the data: Python's for pickles, JSON for the rest.

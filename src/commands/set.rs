@@ -12,7 +12,7 @@ use crate::cache::{Cache, Form, Put, Receipt};
 use crate::codec::Codec;
 use crate::entry::{Condition, Expiry, Ttl};
 use crate::exit::Exit;
-use crate::layout::Name;
+use crate::layout::{Act, Layout, Name};
 use crate::limits::Limits;
 use crate::render::{self, Printer, Record, escape};
 use crate::value::{Node, Value};
@@ -92,7 +92,18 @@ fn set_one(args: &Args, key: &OsString, value: &OsString, global: &Global, print
         render::bytes(receipt.size as u64),
         ttl_after(expiry, receipt.ttl_before)
     ));
+    caveat(cache.layout(), [receipt.form.as_str()], printer);
     Ok(Exit::Yes)
+}
+
+/// What the user must know of the library when values are written in these forms.
+fn caveat<'a>(layout: &dyn Layout, forms: impl IntoIterator<Item = &'a str>, printer: &mut Printer) {
+    let caveats = forms.into_iter().filter_map(|form| {
+        // A store's own type is no chain of layers.
+        let codec = Codec::parse(form).ok();
+        layout.caveat(Act::Set, &codec.map_or_else(Vec::new, |codec| codec.layers()))
+    });
+    caveats.collect::<BTreeSet<_>>().into_iter().for_each(|caveat| printer.note(caveat));
 }
 
 /// What became of the ttl, in words.
@@ -183,6 +194,7 @@ fn set_many(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit>
         }
     }
     drop(progress);
+    caveat(cache.layout(), tally.forms.iter().map(String::as_str), printer);
     let forms: Vec<&str> = tally.forms.iter().map(String::as_str).collect();
     let forms = if forms.is_empty() { String::new() } else { format!(" as {}", forms.join(", ")) };
     let rest = if tally.unmet > 0 { format!(", {} not: {}", tally.unmet, args.unmet()) } else { String::new() };

@@ -27,7 +27,7 @@ pub struct Global {
     /// Where entries are [default: disk: in the user's cache directory]
     #[arg(short, long, env = "CACHECTL_BACKEND", value_name = "URL", global = true, hide_env_values = true)]
     pub backend: Option<String>,
-    /// How values are encoded [default: detected]
+    /// How values are encoded [default: as the layout's library does, else detected]
     #[arg(short, long, env = "CACHECTL_SERIALIZER", value_name = "URL", global = true)]
     pub serializer: Option<String>,
     /// How keys are named
@@ -95,8 +95,11 @@ impl Global {
 /// # Errors
 /// When a URL means nothing, or the backend cannot be reached.
 pub fn open(global: &Global, printer: &mut Printer) -> Result<Cache> {
-    let reader = reader(global)?;
     let layout = layout(global)?;
+    let reader = match layout.serializer().filter(|_| global.serializer.as_deref().unwrap_or_default().is_empty()) {
+        Some(usual) => reader(global)?.usually(Codec::parse(usual).expect("layouts name layers of the table")),
+        None => reader(global)?,
+    };
     let options = options(global)?;
     let url = global.backend_url();
     let connect = backend::parse(url, &options).with_context(|| format!("the backend URL {}", redact(url)))?;
