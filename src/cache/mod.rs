@@ -68,7 +68,7 @@ impl Cache {
     /// # Errors
     /// The backend's; [`Error::Name`].
     pub fn needed(&mut self, names: &[Name]) -> Result<Vec<Vec<Option<Vec<u8>>>>, Error> {
-        let needs = names.iter().map(|name| match name.tags.is_empty() || self.layout.is_tagged() {
+        let needs = names.iter().map(|name| match name.tags.is_empty() || self.layout.tagging().is_some() {
             true => self.layout.needs(name).map_err(|error| Error::name(&name.key, error)),
             false => Err(Error::name(&name.key, layout::Error::no_tags())),
         });
@@ -230,7 +230,7 @@ impl Cache {
 
     /// The tag that the backend itself keeps with an entry, where the layout has no tags.
     fn own_tag(&self, name: &mut Name) -> Result<Option<String>, Error> {
-        if self.layout.is_tagged() {
+        if self.layout.tagging().is_some() {
             return Ok(None);
         }
         let mut tags = std::mem::take(&mut name.tags).into_iter();

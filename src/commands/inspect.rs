@@ -10,6 +10,7 @@ use crate::cache::{Chain, Found, Reading, Unread};
 use crate::codec::{self, Fact};
 use crate::entry::{Facts, StoredKey};
 use crate::exit::Exit;
+use crate::layout;
 use crate::render::{self, Printer, Record, escape};
 use crate::value::{Node, Value};
 
@@ -38,7 +39,14 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
         super::miss(key, cache.label(), printer);
         return Ok(Exit::No);
     };
-    let report = Report { key, stored_key: &stored_key, backend: cache.label().to_owned(), facts };
+    let report = Report {
+        key,
+        backend: cache.label().to_owned(),
+        facts,
+        layout: layout::recognise(&stored_key, entry.stored.as_bytes()),
+        usual: cache.layout().serializer(),
+        stored_key: &stored_key,
+    };
     let reading = cache.reader().read(entry.stored);
     if records {
         printer.record(&report.record(&reading))?;
@@ -56,20 +64,25 @@ struct Report<'a> {
     stored_key: &'a StoredKey,
     backend: String,
     facts: Facts,
+    /// What the stored key is by its looks.
+    layout: Option<String>,
+    /// The serializer of the layout that was asked for.
+    usual: Option<&'static str>,
 }
 
 impl Report<'_> {
     fn rows(&self, reading: &Result<Reading, Unread>) -> Vec<Vec<String>> {
         let facts = &self.facts;
-        let mut rows = vec![
-            row("key", escape::line(self.key)),
-            row("stored key", self.stored_key.to_string()),
+        let mut rows = vec![row("key", escape::line(self.key)), row("stored key", self.stored_key.to_string())];
+        rows.extend(self.layout.as_ref().map(|layout| row("layout", layout.clone())));
+        rows.extend([
             row("backend", self.backend.clone()),
             row("type", facts.kind.clone()),
             row("size", ls::size(facts)),
             row("ttl", render::ttl(facts.ttl)),
-        ];
+        ]);
         rows.extend(facts.tag.as_ref().map(|tag| row("tag", escape::line(tag.as_bytes()))));
+        rows.extend(self.usual.map(|usual| row("by default", format!("{usual}, the layout's serializer"))));
         match reading {
             Err(error) => rows.push(row("error", error.to_string())),
             Ok(found @ Reading { value, chain }) => {
@@ -90,6 +103,8 @@ impl Report<'_> {
         let record = Record::new()
             .with_bytes("key", self.key)
             .with_place(Some(self.stored_key))
+            .with("layout", self.layout.clone())
+            .with("default_serializer", self.usual)
             .with("backend", self.backend.clone())
             .with("type", facts.kind.clone())
             .with(facts.unit(), facts.size)

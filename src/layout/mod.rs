@@ -4,10 +4,14 @@
 //! source; where a stored key depends on what the backend holds, it says what must be read first
 //! and is handed what was found. One file a library and one row in [`LAYOUTS`].
 
+mod aiocache;
 mod plain;
+mod pyredis_cache;
+mod redis_tagged_cache;
 
 use std::fmt;
 
+pub use self::redis_tagged_cache::Tagging;
 use crate::entry::{Kind, StoredKey};
 use crate::pattern::Pattern;
 use crate::url::{Url, UrlError, percent_decode};
@@ -68,9 +72,17 @@ pub trait Layout {
         None
     }
 
-    /// Whether tags are part of a name.
-    fn is_tagged(&self) -> bool {
-        false
+    /// How tags are stored, where they are part of a name.
+    fn tagging(&self) -> Option<&Tagging> {
+        None
+    }
+
+    /// The Redis hash of this id, where entries are fields of hashes.
+    ///
+    /// # Errors
+    /// When it is no id.
+    fn hash(&self, _id: &[u8]) -> Option<Result<StoredKey, Error>> {
+        None
     }
 
     /// What the user must know of the library when doing `act` with values in these layers.
@@ -212,10 +224,19 @@ pub struct Row {
     pub about: &'static str,
     /// The layout that a URL says.
     pub open: fn(Spec) -> Result<Box<dyn Layout>, UrlError>,
+    /// What of the library's a stored key is, whatever the namespace, in words; its value may help.
+    /// `None` unless hardly anything else has such keys.
+    pub recognise: fn(&StoredKey, Option<&[u8]>) -> Option<String>,
 }
 
 /// The table of layouts.
-pub const LAYOUTS: &[Row] = &[plain::ROW];
+pub const LAYOUTS: &[Row] = &[plain::ROW, aiocache::ROW, pyredis_cache::ROW, redis_tagged_cache::ROW];
+
+/// What of which library's a stored key is, as far as it tells by itself; its value may help.
+#[must_use]
+pub fn recognise(stored: &StoredKey, value: Option<&[u8]>) -> Option<String> {
+    LAYOUTS.iter().find_map(|row| (row.recognise)(stored, value))
+}
 
 /// Reads a layout URL: `name:[//][namespace]`, for use on a kind of backend. `namespace`, from an
 /// option of its own, says the same as the URL's.

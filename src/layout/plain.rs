@@ -13,6 +13,7 @@ pub(super) const ROW: Row = Row {
     example: "plain://PREFIX",
     about: "the prefix, then the key, as cachetory stores it; no prefix unless given",
     open,
+    recognise: |_, _| None,
 };
 
 fn open(spec: Spec) -> Result<Box<dyn Layout>, UrlError> {

@@ -14,6 +14,7 @@ mod fixtures;
 mod forms;
 mod hostile;
 mod interop;
+mod layouts;
 mod mutate;
 mod operate;
 mod pickle;
