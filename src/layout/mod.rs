@@ -62,11 +62,6 @@ pub trait Layout {
     /// Where entries whose keys match may be: never fewer, so that who asks filters by the key.
     fn sweep(&self, pattern: &Pattern) -> Sweep;
 
-    /// The Redis hash that holds all entries of this id, where the library has such; default none.
-    fn hash(&self, _id: &[u8]) -> Option<Result<StoredKey, Error>> {
-        None
-    }
-
     /// The serializer URL that the library uses unless the application says otherwise.
     fn serializer(&self) -> Option<&'static str> {
         None

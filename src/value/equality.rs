@@ -82,7 +82,7 @@ impl Value {
     #[must_use]
     pub fn equals(&self, dicts: &[Id], sets: &[Id]) -> Equals {
         let mut classes =
-            Classes { value: self, of_key: HashMap::new(), of_text: HashMap::new(), equals: Equals::default() };
+            Classes { value: self, of_key: HashMap::default(), of_text: HashMap::default(), equals: Equals::default() };
         let keys = dicts.iter().flat_map(|id| self.members(*id).iter().step_by(2));
         for node in keys.chain(sets.iter().flat_map(|id| self.members(*id))) {
             classes.add(*node);
@@ -189,7 +189,7 @@ impl<'v> Classes<'v> {
     /// Numbers a tuple or frozenset, what is inside it first.
     fn add(&mut self, node: Node) {
         let mut stack = vec![node];
-        let mut open = HashSet::new();
+        let mut open = HashSet::default();
         while let Some(&node) = stack.last() {
             let (Node::Tuple(id) | Node::FrozenSet(id)) = node else {
                 stack.pop();
