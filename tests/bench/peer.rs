@@ -50,7 +50,7 @@ fn run(operation: &str, bytes: &[u8]) -> u64 {
             let codec = Codec::parse("pickle:").unwrap();
             measure(|| plain_json(&codec.decode(bytes.to_vec(), &LIMITS).unwrap().value))
         }
-        ("auto", "decode") => measure(|| detect(&bytes.to_vec(), &LIMITS).unwrap()),
+        ("auto", "decode") => measure(|| detect(bytes, &LIMITS).unwrap()),
         ("serde", "decode") => measure(|| serde_json::from_slice::<serde_json::Value>(bytes).unwrap()),
         (_, "decode") => {
             let codec = Codec::parse(&chain(layer)).unwrap();
