@@ -199,7 +199,8 @@ impl<'v> Encoder<'v> {
                 count: 0,
                 containers: vec![NO_MEMO; value.containers()],
                 objects: vec![NO_MEMO; value.objects().len()],
-                texts: HashMap::with_capacity_and_hasher(value.size() / 2, Spread::default()),
+                // Most texts of a big value are keys, which are shared.
+                texts: HashMap::with_capacity_and_hasher((value.size() / 2).min(1024), Spread::default()),
                 bytes: HashMap::default(),
                 byte_arrays: HashMap::default(),
                 characters: [NO_MEMO; 257],
