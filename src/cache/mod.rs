@@ -5,6 +5,7 @@
 //! done when what it would store reads back as the same value.
 
 mod read;
+mod tags;
 mod walk;
 mod write;
 
@@ -12,6 +13,7 @@ use std::collections::HashMap;
 use std::fmt;
 
 pub use self::read::{Chain, Reader, Reading, Unread};
+pub use self::tags::{Invalidated, Known, Reach, Standing, Tag, Unknown};
 pub use self::walk::{Met, Walk};
 use self::write::{Before, Plan};
 pub use self::write::{DEFAULT_SERIALIZER, Form, Put, Receipt};
@@ -26,6 +28,8 @@ pub struct Cache {
     backend: Box<dyn Backend>,
     layout: Box<dyn Layout>,
     reader: Reader,
+    /// What the value of a new tag gets.
+    tag_expiry: Expiry,
 }
 
 /// What was found under a name.
@@ -42,7 +46,12 @@ impl Cache {
     /// Joins the three.
     #[must_use]
     pub fn new(backend: Box<dyn Backend>, layout: Box<dyn Layout>, reader: Reader) -> Cache {
-        Cache { backend, layout, reader }
+        Cache { backend, layout, reader, tag_expiry: tags::TAG_EXPIRY }
+    }
+
+    /// Says how long the values of tags that are made from now on stay; a day unless said.
+    pub fn keep_tags(&mut self, expiry: Expiry) {
+        self.tag_expiry = expiry;
     }
 
     /// Where the backend is, without secrets.
@@ -166,9 +175,7 @@ impl Cache {
     /// # Errors
     /// The backend's; [`Error::Name`].
     pub fn increment(&mut self, name: &Name, by: i64, expiry: Expiry) -> Result<(StoredKey, i128), Error> {
-        let place = self.locate(std::slice::from_ref(name))?.pop().flatten();
-        let told = "a tag of it is not there, so it can be stored nowhere: set makes the tags";
-        let place = place.ok_or_else(|| Error::name(&name.key, layout::Error::new(told)))?;
+        let place = self.locate_to_write(std::slice::from_ref(name))?.remove(0);
         let number = self.backend.increment(&place, by, expiry)?;
         Ok((place, number))
     }
@@ -203,7 +210,7 @@ impl Cache {
     pub fn set(&mut self, puts: Vec<Put>) -> Result<Vec<Receipt>, Error> {
         let mut names: Vec<Name> = puts.iter().map(|put| put.name.clone()).collect();
         let tags: Vec<Option<String>> = names.iter_mut().map(|name| self.own_tag(name)).collect::<Result<_, _>>()?;
-        let keys: Vec<StoredKey> = self.locate(&names)?.into_iter().flatten().collect();
+        let keys = self.locate_to_write(&names)?;
         let before = self.before(&puts, &keys)?;
         let usual = self.layout.serializer().map(|url| Codec::parse(url).expect("layouts name layers of the table"));
         let mut writes = Vec::with_capacity(puts.len());

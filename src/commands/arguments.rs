@@ -142,6 +142,43 @@ impl Tags {
     }
 }
 
+/// How long the values of tags stay.
+#[derive(Clone, Debug, Args)]
+pub struct TagTtl {
+    /// How long the value of a tag stays, on redis-tagged-cache
+    #[arg(long, value_name = "TIME", value_parser = ttl, default_value = "1d")]
+    tag_ttl: Expiry,
+}
+
+impl TagTtl {
+    /// As an expiry.
+    #[must_use]
+    pub fn expiry(&self) -> Expiry {
+        self.tag_ttl
+    }
+
+    /// In milliseconds; `None` for ever.
+    #[must_use]
+    pub fn ms(&self) -> Option<u64> {
+        match self.tag_ttl {
+            Expiry::In(ms) => Some(ms),
+            _ => None,
+        }
+    }
+}
+
+/// The lines of a file of names; `-` is stdin. Blank lines are passed over.
+///
+/// # Errors
+/// When it cannot be read, is too long or is not UTF-8.
+pub fn lines(name: &OsString, limits: &Limits) -> Result<Vec<String>> {
+    let bytes = if name == "-" { read_stdin(limits)? } else { read_file(name, limits)? };
+    let text = String::from_utf8(bytes)
+        .map_err(|error| Stop::usage(format!("a name is not UTF-8: byte {}", error.utf8_error().valid_up_to())))?;
+    let lines = text.split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line));
+    Ok(lines.filter(|line| !line.is_empty()).map(str::to_owned).collect())
+}
+
 /// The bytes of keys: what was typed, or what that stands for when it is in the escapes that a
 /// terminal is shown.
 ///

@@ -48,11 +48,19 @@ pub fn agree(
         printer.note(&format!("  {}", escape::line(key)));
     }
     let question = format!("delete {} {which} on {}?", render::count(found.count, "key", "keys"), cache.label());
-    match printer.confirm(&question) {
-        Some(true) => Ok(None),
-        Some(false) => Err(Stop::refused("nothing was deleted").into()),
+    ask(&question, "nothing was deleted", printer).map(|()| None)
+}
+
+/// Asks `question`, and ends with `otherwise` unless the answer is yes.
+///
+/// # Errors
+/// A refusal, also where nobody can be asked.
+pub fn ask(question: &str, otherwise: &str, printer: &mut Printer) -> Result<()> {
+    match printer.confirm(question) {
+        Some(true) => Ok(()),
+        Some(false) => Err(Stop::refused(otherwise).into()),
         None => {
-            let told = format!("{question} nobody can be asked here: --yes deletes, --dry-run shows");
+            let told = format!("{question} nobody can be asked here: --yes does it, --dry-run shows");
             Err(Stop::refused(told).into())
         }
     }

@@ -15,11 +15,13 @@ mod expire;
 mod get;
 mod incr;
 mod inspect;
+mod invalidate;
 mod key;
 mod lines;
 mod ls;
 mod raw;
 mod set;
+mod tags;
 mod target;
 mod ttl;
 
@@ -37,6 +39,8 @@ pub enum Command {
     Get(get::Args),
     Set(set::Args),
     Del(del::Args),
+    Invalidate(invalidate::Args),
+    Tags(tags::Args),
     Exists(exists::Args),
     Ttl(ttl::Args),
     Expire(expire::Args),
@@ -60,6 +64,8 @@ impl Command {
             Command::Get(args) => get::run(&args, global, printer),
             Command::Set(args) => set::run(&args, global, printer),
             Command::Del(args) => del::run(&args, global, printer),
+            Command::Invalidate(args) => invalidate::run(&args, global, printer),
+            Command::Tags(args) => tags::run(&args, global, printer),
             Command::Exists(args) => exists::run(&args, global, printer),
             Command::Ttl(args) => ttl::run(&args, global, printer),
             Command::Expire(args) => expire::run(&args, global, printer),

@@ -6,7 +6,7 @@ use std::io::BufRead;
 
 use anyhow::{Context as _, Result};
 
-use super::arguments::{self, Tags, Typed, When};
+use super::arguments::{self, TagTtl, Tags, Typed, When};
 use super::{Global, lines, target};
 use crate::cache::{Cache, Form, Put, Receipt};
 use crate::codec::Codec;
@@ -47,6 +47,8 @@ pub struct Args {
     if_exists: bool,
     #[command(flatten)]
     tags: Tags,
+    #[command(flatten)]
+    tag_ttl: TagTtl,
     /// Store every line of a JSONL file, as `get -o jsonl` prints them: key, value, `ttl_ms`, tag, serializer
     #[arg(long, value_name = "FILE", conflicts_with_all = ["key", "value", "string", "bytes", "json"])]
     from: Option<OsString>,
@@ -71,6 +73,7 @@ fn set_one(args: &Args, key: &OsString, value: &OsString, global: &Global, print
     }
     let form = target::codec(global)?.map_or(Form::AsIs, Form::By);
     let mut cache = target::open(global, printer)?;
+    cache.keep_tags(args.tag_ttl.expiry());
     let put = Put { name: name.clone(), value: value_typed, form, ..args.put() };
     let expiry = put.expiry;
     let receipts = cache.set(vec![put]).context("cannot set")?;
@@ -174,6 +177,7 @@ fn set_many(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit>
     let name = args.from.as_ref().expect("the parser asks for a key and a value, or for --from");
     let mut source = source(name)?;
     let mut cache = target::open(global, printer)?;
+    cache.keep_tags(args.tag_ttl.expiry());
     let mut progress = printer.progress("storing");
     let mut tally = Tally::default();
     let (mut number, mut batch) = (0_u64, Vec::with_capacity(BATCH));
