@@ -10,6 +10,7 @@ mod form;
 mod library;
 mod numpy;
 mod pandas;
+mod record;
 mod time;
 
 use std::borrow::Cow;
@@ -161,6 +162,7 @@ pub fn of<'v>(value: &'v Value, node: Node) -> Option<Known<'v>> {
         }),
         _ => library::of(value, module, name, &made)
             .or_else(|| numpy::of(value, module, name, &made))
+            .or_else(|| record::of(value, module, name, &made))
             .or_else(|| time::of_pandas(value, module, name, &made))
             .or_else(|| pandas::of_table(value, module, name, &made))
             .or_else(form),

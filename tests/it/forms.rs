@@ -73,14 +73,15 @@ fn arrays_are_nested_json_in_plain_output() {
 #[test]
 fn a_large_array_is_its_shape() {
     let program = "import base64, pickle, numpy as np
-for a in (np.zeros((1000, 3)), np.ma.masked_equal([1, 2, 3], 2), np.zeros((9, 9), '>i2')):
+for a in (np.zeros((1000, 3)), np.ma.masked_equal([1, 2, 3], 2), np.zeros((9, 9), '>i2'), np.zeros((2, 1), 'i1,>f8')):
     print(base64.b64encode(pickle.dumps(a, 5)).decode())";
     let expected = [
         "numpy.ndarray(shape=(1000, 3), dtype=float64)",
         "numpy.ma.MaskedArray(shape=(3,), dtype=int64)",
         "numpy.ndarray(shape=(9, 9), dtype=>i2)",
+        "numpy.ndarray(shape=(2, 1), dtype=[('f0', 'i1'), ('f1', '>f8')])",
     ];
-    let plain = ["[[0.0, 0.0, 0.0], ", "[1, null, 3]", "[[0, 0, 0, 0, 0, 0, 0, 0, 0], "];
+    let plain = ["[[0.0, 0.0, 0.0], ", "[1, null, 3]", "[[0, 0, 0, 0, 0, 0, 0, 0, 0], ", "{\"class\": "];
     for ((line, expected), plain) in run(program, &[]).lines().zip(expected).zip(plain) {
         let value = decode("pickle://", &BASE64.decode(line).unwrap());
         assert_eq!(repr(&value), expected);

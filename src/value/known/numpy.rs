@@ -3,8 +3,8 @@
 //! Small arrays read as numpy 2's `repr` on one line, large ones as shape and dtype. Shapes and
 //! lengths are believed only where they agree with the bytes that are there. The pickles are those of
 //! numpy 1 and 2 (`numpy/_core/src/multiarray/methods.c`, `descriptor.c`); the notation is that of
-//! `numpy/_core/arrayprint.py`. Dates are written in `time.rs`; structured dtypes are not known, nor
-//! floats of more than 64 bits.
+//! `numpy/_core/arrayprint.py`. Dates are written in `time.rs`; structured dtypes in `record.rs`; floats of
+//! more than 64 bits are not known.
 
 use super::form::{Form, Given};
 use super::{Known, Made, Plain, of_plain, time};
@@ -199,7 +199,7 @@ fn masked<'v>(value: &'v Value, made: &Made<'v>) -> Option<Known<'v>> {
     Some(Known::Array(Array { mask: Some(mask), ..array.native() }))
 }
 
-fn shape_of(value: &Value, shape: crate::value::Id) -> Option<Vec<usize>> {
+pub(super) fn shape_of(value: &Value, shape: crate::value::Id) -> Option<Vec<usize>> {
     let dimensions = value.members(shape);
     let length = |node: &Node| if let Node::Int(length) = node { usize::try_from(*length).ok() } else { None };
     (dimensions.len() <= DIMENSIONS_MAX).then(|| dimensions.iter().map(length).collect())?
@@ -223,6 +223,17 @@ pub(super) fn shape_and_dtype(
         Known::Array(Array { named, shape, .. }) => Some((shape, named.name())),
         _ => None,
     }
+}
+
+/// The dtype of a part of a structured one, in its words there, and its size.
+pub(super) fn dtype_code(value: &Value, node: Node) -> Option<(String, usize)> {
+    let dtype = dtype_of(value, node)?;
+    let code = match dtype.kind {
+        Kind::Bool => "?".to_owned(),
+        Kind::Int | Kind::Unsigned if dtype.size == 1 => dtype.code()[1..].to_owned(),
+        _ => dtype.code(),
+    };
+    (dtype.kind != Kind::Object).then_some((code, dtype.size))
 }
 
 pub(super) fn dtype_name(value: &Value, node: Node) -> Option<String> {

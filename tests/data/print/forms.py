@@ -88,6 +88,10 @@ DTYPES = ['b1', 'i1', 'i2', 'i4', 'i8', 'u1', 'u2', 'u4', 'u8', 'f2', 'f4', 'f8'
 DTYPES += [f'{kind}8[{unit}]' for kind in 'Mm' for unit in ['Y', 'M', 'W', 'D', 'h', 'm', 's', 'ms', 'us', 'ns']]
 
 
+RECORDS = [[('a', '<i4'), ('b', '<f8')], [('n', '<U3'), ('p', '<i2', (2,)), ('q', 'i1', (2, 3))], [("it's", '?')]]
+RECORDS += [[('s', 'S3'), ('u', 'u1'), ('t', '<M8[D]'), ('c', '>c16')], [('in', [('x', '<f4'), ('y', '>f2')]), ('z', 'i1')]]
+
+
 def arrays():
     for dtype in DTYPES:
         if 'ns' in dtype:
@@ -101,6 +105,7 @@ def arrays():
             yield a[0] if np.dtype(dtype).isnative else np.dtype(dtype)
         yield from (np.zeros(0, dtype), np.zeros((0, 3), dtype), np.zeros((2, 2, 2), dtype), np.dtype(dtype))
     yield np.array([1, 'a', None, (1, 2)], dtype=object)
+    yield from map(np.dtype, RECORDS)
     for shape in ((2, 3), (3, 2, 1), (1, 1, 6)):
         a = np.array([1, 'a', None, 2.5, b'x', 'é'], dtype=object).reshape(shape)
         yield from (a, np.asfortranarray(a))
