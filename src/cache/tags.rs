@@ -248,7 +248,7 @@ fn invalidated(name: &str, key: StoredKey, existed: bool, value_hash: Option<Str
 fn value(tagging: &Tagging, key: StoredKey, condition: Condition, expiry: Expiry) -> Result<Write, Error> {
     let mut random = [0; 16];
     SystemRandom::new().fill(&mut random).map_err(|_| {
-        let message = format!("cannot make a tag's value: the system has no random bytes");
+        let message = "cannot make a tag's value: the system has no random bytes";
         Error::Backend(crate::backend::Error::new(ErrorKind::Failed, message))
     })?;
     let data = Stored::Bytes(tagging.fresh(random));
@@ -266,9 +266,10 @@ fn untagged(error: crate::backend::Error) -> Error {
     match error.kind {
         ErrorKind::Unfit | ErrorKind::Unsupported => Error::name(
             b"",
-            layout::Error::new(format!(
-                "{error}, and this layout has none: -l redis-tagged-cache://NAMESPACE keeps tags on Redis, -b disk: one tag an entry"
-            )),
+            layout::Error::new(
+                "neither this layout nor this backend keeps tags: -l redis-tagged-cache://NAMESPACE does on Redis, \
+                 and -b disk: keeps one an entry",
+            ),
         ),
         _ => Error::Backend(error),
     }

@@ -223,12 +223,12 @@ fn entries_go_out_and_come_back_under_every_layout() {
     for row in LAYOUTS {
         let env = on(&server.url()).with("CACHECTL_LAYOUT", row.example);
         let layout = layout::parse(row.example, None, Kind::Redis).unwrap();
-        let tags = if layout.is_tagged() { &["--tag", "red", "--tag", "blue"][..] } else { &[] };
+        let tags = if layout.tagging().is_some() { &["--tag", "red", "--tag", "blue"][..] } else { &[] };
         let both = ["-o", "jsonl", "group/a", "group/b"];
         env.ok([&["set", "group/a", "[1, {\"b\": null}]"], tags].concat());
         env.ok([&["set", "-s", "pickle+zlib://", "group/b", "{\"$tuple\": [1]}"], tags].concat());
         let out = env.ok([&["get"], &both[..], tags].concat());
-        assert_eq!(out.contains("\"tags\": [\"red\", \"blue\"]"), layout.is_tagged(), "{}: {out}", row.example);
+        assert_eq!(out.contains("\"tags\": [\"red\", \"blue\"]"), layout.tagging().is_some(), "{}: {out}", row.example);
         env.ok([&["del", "group/a", "group/b"], tags].concat());
         env.feed(["set", "--from", "-"], out.as_bytes()).ok();
         assert_eq!(env.ok([&["get"], &both[..], tags].concat()), out, "{}", row.example);

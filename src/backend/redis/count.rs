@@ -7,7 +7,7 @@
 use redis::{Cmd, Value, cmd};
 
 use super::link::Link;
-use super::{command, read, shown};
+use super::{command, in_doubt, read, shown};
 use crate::backend::{Error, ErrorKind};
 use crate::entry::{Expiry, StoredKey};
 
@@ -28,9 +28,7 @@ pub fn increment(link: &mut Link, key: &StoredKey, by: i64, expiry: Expiry) -> R
         }
     };
     let mut replies = Vec::with_capacity(commands.len());
-    let asked = link.ask(commands, &mut replies);
-    asked
-        .map_err(|error| Error { message: format!("{}; whether it was added is not known", error.message), ..error })?;
+    link.ask(commands, &mut replies).map_err(|error| in_doubt(error, "it was added"))?;
     match link.check(&doing, answer(replies))? {
         Value::Int(number) => Ok(number.into()),
         reply => Err(read::odd(&reply)),

@@ -352,6 +352,14 @@ fn command(name: &str, arguments: &[&[u8]]) -> Cmd {
     command
 }
 
+/// A connection that was lost leaves open what became of what was sent.
+fn in_doubt(error: Error, done: &str) -> Error {
+    match error.kind {
+        ErrorKind::Unreachable => Error { message: format!("{}; whether {done} is not known", error.message), ..error },
+        _ => error,
+    }
+}
+
 /// A key as it stands in messages.
 fn shown(key: &StoredKey) -> String {
     let name = String::from_utf8_lossy(&key.key);

@@ -4,6 +4,7 @@
 
 use redis::{Cmd, Value};
 
+use super::in_doubt;
 use super::link::Link;
 use crate::backend::{Error, ErrorKind, Reply};
 
@@ -29,8 +30,11 @@ const REPLICATES: &str = "it is for replicas, and has no one reply";
 pub fn ask(link: &mut Link, command: &[Vec<u8>]) -> Result<Reply, Error> {
     let words: Vec<_> = command.iter().map(|word| String::from_utf8_lossy(word)).collect();
     let name = words.first().map(AsRef::as_ref).unwrap_or_default();
-    let is = |refused: &str| refused.split(' ').zip(&words).filter(|(a, b)| a.eq_ignore_ascii_case(b)).count();
-    if let Some((refused, why)) = REFUSED.iter().find(|(refused, _)| is(refused) == refused.split(' ').count()) {
+    let starts = |with: &str| {
+        let mut words = words.iter();
+        with.split(' ').all(|one| words.next().is_some_and(|word| word.eq_ignore_ascii_case(one)))
+    };
+    if let Some((refused, why)) = REFUSED.iter().find(|(refused, _)| starts(refused)) {
         return Err(Error::new(ErrorKind::Unfit, format!("`{refused}` cannot be sent from here: {why}")));
     }
     let mut sent = Cmd::new();
@@ -38,13 +42,7 @@ pub fn ask(link: &mut Link, command: &[Vec<u8>]) -> Result<Reply, Error> {
         sent.arg(word.as_slice());
     }
     let mut replies = Vec::with_capacity(1);
-    let asked = link.ask([sent], &mut replies);
-    asked.map_err(|error| match error.kind {
-        ErrorKind::Unreachable => {
-            Error { message: format!("{}; whether `{name}` was done is not known", error.message), ..error }
-        }
-        _ => error,
-    })?;
+    link.ask([sent], &mut replies).map_err(|error| in_doubt(error, &format!("`{name}` was done")))?;
     Ok(reply(link.check(&format!("`{name}` was refused"), replies.pop().unwrap_or_default())?))
 }
 
