@@ -7,7 +7,7 @@ use std::fmt;
 use std::net::Ipv6Addr;
 use std::path::PathBuf;
 
-use crate::url::{UrlError, percent_decode, percent_decode_text};
+use crate::url::{Url, UrlError, percent_decode, percent_decode_text};
 
 /// A server's address.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +28,45 @@ impl fmt::Display for Place {
             Place::Tcp(host, port) | Place::Tls(host, port) => write!(f, "{host}:{port}"),
             Place::Unix(path) => write!(f, "{}", path.display()),
         }
+    }
+}
+
+/// What stands between a URL's scheme and its query.
+pub struct Authority<'a> {
+    /// Still percent-encoded.
+    pub user: &'a str,
+    /// Still percent-encoded.
+    pub password: &'a str,
+    /// Host and port.
+    pub address: &'a str,
+    /// From the first `/` on.
+    pub path: &'a str,
+}
+
+impl<'a> Authority<'a> {
+    /// Takes apart what `url` has; `text` is all of it, as it was typed.
+    ///
+    /// # Errors
+    /// When it is no URL with an authority, or a character that ends a part is probably meant to be in it.
+    pub fn of(url: &'a Url, text: &str) -> Result<Authority<'a>, UrlError> {
+        if !url.slashes {
+            return Err(UrlError::new(format!("a `{}:` URL goes on with `//`", url.scheme)));
+        }
+        if text.contains('#') {
+            return Err(UrlError::new("a `#` ends a URL, and what follows would be dropped: write it as %23"));
+        }
+        if text.chars().any(char::is_control) || text.trim() != text {
+            return Err(UrlError::new("a URL has no control characters, and no space around it: percent-encode them"));
+        }
+        let slash = url.rest.find('/').unwrap_or(url.rest.len());
+        let (authority, path) = url.rest.split_at(slash);
+        let (user, address) = authority.rsplit_once('@').unwrap_or(("", authority));
+        let stray = !authority.contains('@') && url.query.iter().any(|(name, _)| name.contains('@'));
+        if stray || !url.scheme.ends_with("unix") && path.contains('@') {
+            return Err(UrlError::new("a `/` or `?` in a user name or password must be written as %2F or %3F"));
+        }
+        let (user, password) = user.split_once(':').unwrap_or((user, ""));
+        Ok(Authority { user, password, address, path })
     }
 }
 

@@ -6,6 +6,6 @@ mod fault;
 mod stream;
 mod wire;
 
-pub use self::address::{Place, TRUST, Tls, host_and_port, socket, switch};
+pub use self::address::{Authority, Place, TRUST, Tls, host_and_port, socket, switch};
 pub use self::fault::{Schemes, lost};
 pub use self::stream::{Stream, TooMuch};

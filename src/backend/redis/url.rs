@@ -6,7 +6,7 @@
 //! is true), the URL is refused with a sentence that says so. No part of a URL that may belong to a
 //! password is repeated in an error. Nothing is connected or looked up here.
 
-use crate::backend::net::{self, Place, Tls};
+use crate::backend::net::{self, Authority, Place, Tls};
 use crate::url::{Url, UrlError, percent_decode, percent_decode_text};
 
 /// Where to connect, and as whom. Has no `Debug`: it holds a password.
@@ -136,30 +136,15 @@ pub fn not_yet(scheme: &str) -> Option<UrlError> {
 /// When it is malformed, or redis-py would silently read something else than what it says.
 pub fn parse(text: &str) -> Result<Target, UrlError> {
     let url = Url::parse(text)?;
-    if !text.starts_with(&format!("{}://", url.scheme)) {
-        return Err(match url.slashes {
-            true => UrlError::new(format!("write the scheme `{}` in lower case: redis-py refuses it so", url.scheme)),
-            false => UrlError::new(format!("a `{}:` URL goes on with `//`", url.scheme)),
-        });
+    let Authority { user: username, password, address, path } = Authority::of(&url, text)?;
+    if !text.starts_with(&url.scheme) {
+        let sentence = format!("write the scheme `{}` in lower case: redis-py refuses it so", url.scheme);
+        return Err(UrlError::new(sentence));
     }
-    if text.contains('#') {
-        return Err(UrlError::new("a `#` ends a URL, and redis-py drops what follows: write it as %23"));
-    }
-    if text.chars().any(char::is_control) || text.trim() != text {
-        return Err(UrlError::new("a URL has no control characters, and no space around it: percent-encode them"));
-    }
-    let slash = url.rest.find('/').unwrap_or(url.rest.len());
-    let (authority, path) = url.rest.split_at(slash);
-    let (user, address) = authority.rsplit_once('@').unwrap_or(("", authority));
     if address.contains(',') {
         return Err(UrlError::new("a list of hosts is a cluster or sentinels, which are not supported yet: name one"));
     }
     let unix = url.scheme.ends_with("unix");
-    let stray = !authority.contains('@') && url.query.iter().any(|(name, _)| name.contains('@'));
-    if stray || !unix && path.contains('@') {
-        return Err(UrlError::new("a `/` or `?` in a user name or password must be written as %2F or %3F"));
-    }
-    let (username, password) = user.split_once(':').unwrap_or((user, ""));
     let mut target = Target {
         place: match unix {
             true => net::socket(address, path, "redis+unix:///PATH?db=N")?,
