@@ -61,6 +61,8 @@ pub struct Entry {
 pub enum Stored {
     /// Bytes that a codec has to make sense of.
     Bytes(Vec<u8>),
+    /// Bytes, and what the client that wrote them says of their form: memcached's flags, not 0.
+    Flagged(u32, Vec<u8>),
     /// Bytes that the store itself says are a pickle (DiskCache mode 4).
     Pickle(Vec<u8>),
     /// Text that the store itself holds as text (DiskCache, SQLite `TEXT` or a text file).
@@ -78,7 +80,7 @@ impl Stored {
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
-            Stored::Bytes(_) => "bytes",
+            Stored::Bytes(_) | Stored::Flagged(..) => "bytes",
             Stored::Pickle(_) => "pickle",
             Stored::Text(_) => "text",
             Stored::Integer(_) => "int",
@@ -91,7 +93,7 @@ impl Stored {
     #[must_use]
     pub fn as_bytes(&self) -> Option<&[u8]> {
         match self {
-            Stored::Bytes(bytes) | Stored::Pickle(bytes) => Some(bytes),
+            Stored::Bytes(bytes) | Stored::Flagged(_, bytes) | Stored::Pickle(bytes) => Some(bytes),
             Stored::Text(text) => Some(text.as_bytes()),
             Stored::Integer(_) | Stored::Float(_) | Stored::Members(_) => None,
         }
@@ -190,7 +192,7 @@ pub struct Write {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Facts {
     /// `string`, `hash`, `list`, `set`, `zset`, `stream` on Redis; `bytes`, `pickle`, `text`,
-    /// `int`, `float` on disk.
+    /// `int`, `float` on disk; `bytes` on memcached.
     pub kind: String,
     /// Bytes of the data where `kind` is one value, else the number of members.
     pub size: u64,
@@ -198,6 +200,21 @@ pub struct Facts {
     pub ttl: Ttl,
     /// The tag, on a store whose entries carry one.
     pub tag: Option<String>,
+    /// What only memcached tells.
+    pub item: Option<Item>,
+}
+
+/// What memcached holds beside the bytes of an item.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Item {
+    /// What the client that wrote it says of its form.
+    pub flags: u32,
+    /// The number of its last write.
+    pub cas: u64,
+    /// Seconds since it was last used; the server looks at its clock once a minute.
+    pub idle_s: u64,
+    /// Whether it was read since it was written.
+    pub read: bool,
 }
 
 impl Facts {

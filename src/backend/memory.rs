@@ -64,6 +64,7 @@ impl Backend for Memory {
             size: held.stored.as_bytes().map_or(8, <[u8]>::len) as u64,
             ttl: held.ttl(now),
             tag: held.tag.clone(),
+            item: None,
         };
         Ok(keys.iter().map(|key| store.alive(&key.key, now).map(facts)).collect())
     }

@@ -27,6 +27,13 @@ pub struct Reading {
     pub chain: Chain,
 }
 
+impl From<Detection> for Reading {
+    fn from(Detection { url, certainty, rivals, why, decoded }: Detection) -> Reading {
+        let Decoded { value, stages, passed } = decoded;
+        Reading { value, chain: Chain { url, certainty: Some(certainty), why, not: None, rivals, stages, passed } }
+    }
+}
+
 impl Reading {
     /// All that the stored bytes name, on the way to the value and in it.
     #[must_use]
@@ -98,7 +105,9 @@ impl Reader {
     /// The codec's, and what the bytes look like instead.
     pub fn read(&self, stored: Stored) -> Result<Reading, Unread> {
         let kept = match &stored {
-            Stored::Bytes(bytes) if self.codec.is_some() && bytes.len() <= HINT_MAX => Some(bytes.clone()),
+            Stored::Bytes(bytes) | Stored::Flagged(_, bytes) if self.codec.is_some() && bytes.len() <= HINT_MAX => {
+                Some(bytes.clone())
+            }
             _ => None,
         };
         self.read_stored(stored).map_err(|error| {
@@ -116,6 +125,10 @@ impl Reader {
     fn read_stored(&self, stored: Stored) -> Result<Reading, codec::Error> {
         match stored {
             Stored::Bytes(bytes) => self.read_bytes(bytes),
+            Stored::Flagged(flags, bytes) => match self.codec {
+                None => detect::detect_flagged(&bytes, flags, &self.limits).map(Reading::from),
+                Some(_) => self.read_bytes(bytes),
+            },
             Stored::Pickle(bytes) => {
                 let codec = Codec::parse("pickle://").expect("the layer is in the table");
                 Ok(read_by("pickle, in the store's own type", codec.decode(bytes, &self.limits)?))
@@ -139,13 +152,12 @@ impl Reader {
                 Err(_) => Some(usual.url().to_owned()),
             },
         };
-        let Detection { url, certainty, rivals, mut why, decoded } = detect::detect(&bytes, &self.limits)?;
+        let mut reading = Reading::from(detect::detect(&bytes, &self.limits)?);
         if let Some(usual) = &not {
-            why = format!("it is not {usual}, the layout's serializer; {why}");
+            reading.chain.why = format!("it is not {usual}, the layout's serializer; {}", reading.chain.why);
         }
-        let Decoded { value, stages, passed } = decoded;
-        let chain = Chain { url, certainty: Some(certainty), why, not, rivals, stages, passed };
-        Ok(Reading { value, chain })
+        reading.chain.not = not;
+        Ok(reading)
     }
 
     /// A hash becomes a dict, a list a list, a set a set, a sorted set a list of pairs, a stream a

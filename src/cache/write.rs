@@ -5,9 +5,8 @@
 //! the same value.
 
 use super::Error;
-use crate::codec::Codec;
 use crate::codec::detect::{self, Certainty, Detection};
-use crate::codec::msgpack;
+use crate::codec::{self, Codec, flags, msgpack};
 use crate::entry::{Condition, Entry, Expiry, Facts, Stored, StoredKey, Ttl};
 use crate::layout::Name;
 use crate::limits::Limits;
@@ -38,6 +37,8 @@ pub enum Form {
     AsIs,
     /// Bytes of this codec.
     By(Codec),
+    /// Bytes of this codec, with flags that tell memcached's clients so.
+    Flagged(Codec, u32),
     /// The store's own types, as DiskCache stores a Python value: text, numbers and bytes as they
     /// are, all else as a pickle.
     Native,
@@ -74,6 +75,8 @@ pub(super) struct Before {
     pub ttl: Option<Ttl>,
     /// As [`Facts::kind`] has it; empty where there is no entry.
     kind: String,
+    /// Its flags, on memcached; 0 anywhere else.
+    flags: u32,
     /// Its data, where it decides how to write.
     stored: Option<Stored>,
 }
@@ -81,12 +84,14 @@ pub(super) struct Before {
 impl Before {
     pub fn of_facts(facts: Option<Facts>) -> Before {
         let Some(facts) = facts else { return Before::default() };
-        Before { ttl: Some(facts.ttl), kind: facts.kind, stored: None }
+        let flags = facts.item.map_or(0, |item| item.flags);
+        Before { ttl: Some(facts.ttl), kind: facts.kind, flags, stored: None }
     }
 
     pub fn of_entry(entry: Option<Entry>) -> Before {
         let Some(Entry { stored, ttl, .. }) = entry else { return Before::default() };
-        Before { ttl: Some(ttl), kind: stored.kind().to_owned(), stored: Some(stored) }
+        let flags = if let Stored::Flagged(flags, _) = stored { flags } else { 0 };
+        Before { ttl: Some(ttl), kind: stored.kind().to_owned(), flags, stored: Some(stored) }
     }
 
     /// Whether a write on `condition` is known not to happen.
@@ -107,6 +112,31 @@ pub(super) struct Plan {
     pub notes: Vec<String>,
 }
 
+impl Plan {
+    /// The same, under flags.
+    fn flagged(self, flags: u32) -> Plan {
+        match self.data {
+            Stored::Bytes(bytes) if flags != 0 => Plan { data: Stored::Flagged(flags, bytes), ..self },
+            _ => self,
+        }
+    }
+
+    /// The same under the flags that are there, where they say what `codec` writes.
+    fn keep_flags(mut self, codec: &Codec, value: &Value, before: &Before) -> Plan {
+        match flags::said(before.flags) {
+            _ if before.flags == 0 => self,
+            Some(said) if said.holds(codec, value) => self.flagged(before.flags),
+            _ => {
+                self.notes.push(format!("the flags were {}, and are 0 now", flags::shown(before.flags)));
+                self
+            }
+        }
+    }
+}
+
+/// How to say it where the entry does not.
+const TOLD: &str = "-s URL says how to write it";
+
 /// The data to store for `value` over what is there now; `usual` is the layout's serializer.
 pub(super) fn plan(
     value: &Value,
@@ -119,13 +149,25 @@ pub(super) fn plan(
         return Err(Error::loss(format!("it holds a {kind}, which a set would replace: delete it first")));
     }
     match (form, &before.stored) {
-        (Form::By(codec), _) => by_codec(codec, value, before, limits),
+        (Form::By(codec), _) => {
+            by_codec(codec, value, before, limits).map(|plan| plan.keep_flags(codec, value, before))
+        }
+        (Form::Flagged(codec, flags), _) => by_codec(codec, value, before, limits).map(|plan| plan.flagged(*flags)),
         (Form::Native, _) => native(value, 5, limits),
         (Form::AsIs, None | Some(Stored::Members(_))) => match usual {
             Some(usual) => by_codec(usual, value, before, limits),
             None => by_codec(&parse(DEFAULT_SERIALIZER), value, before, limits),
         },
-        (Form::AsIs, Some(Stored::Bytes(bytes))) => as_detected(bytes, value, before, usual, limits),
+        (Form::AsIs, Some(Stored::Bytes(bytes))) => {
+            as_detected(detect::detect(bytes, limits), bytes, value, before, usual, limits)
+        }
+        (Form::AsIs, Some(Stored::Flagged(flags, bytes))) => {
+            if let Some(said) = flags::said(*flags).filter(|said| !said.takes(value)) {
+                return Err(Error::loss(format!("its flags say {}, and this is none; {TOLD}", said.words)));
+            }
+            let detection = detect::detect_flagged(bytes, *flags, limits);
+            as_detected(detection, bytes, value, before, None, limits).map(|plan| plan.flagged(*flags))
+        }
         (Form::AsIs, Some(Stored::Pickle(bytes))) => native(value, protocol(bytes), limits),
         (Form::AsIs, Some(Stored::Text(_) | Stored::Integer(_) | Stored::Float(_))) => native(value, 5, limits),
     }
@@ -163,22 +205,22 @@ fn by_codec(codec: &Codec, value: &Value, before: &Before, limits: &Limits) -> R
 /// it reads them; else all of them must store the same: a guess could store what the application
 /// cannot read.
 fn as_detected(
+    detection: Result<Detection, codec::Error>,
     bytes: &[u8],
     value: &Value,
     before: &Before,
     usual: Option<&Codec>,
     limits: &Limits,
 ) -> Result<Plan, Error> {
-    let told = "-s URL says how to write it";
-    let Detection { url, certainty, rivals, why, decoded } = detect::detect(bytes, limits)
-        .map_err(|error| Error::loss(format!("what is there cannot be read ({error}); {told}")))?;
+    let Detection { url, certainty, rivals, why, decoded } =
+        detection.map_err(|error| Error::loss(format!("what is there cannot be read ({error}); {TOLD}")))?;
     let reads = |usual: &&Codec| certainty == Certainty::Ambiguous && usual.decode(bytes.to_vec(), limits).is_ok();
     if let Some(usual) = usual.filter(reads) {
         return by_codec(usual, value, before, limits);
     }
     let unknown = url == detect::NOOP && !matches!(value.root(), Node::Bytes(_));
     if unknown && !bytes.is_empty() {
-        return Err(Error::loss(format!("what is there is of no known format ({why}); {told}")));
+        return Err(Error::loss(format!("what is there is of no known format ({why}); {TOLD}")));
     }
     let mut plan = by_codec(&parse(&url), value, before, limits)?;
     if certainty != Certainty::Ambiguous || rivals.is_empty() || decoded.value.same(value) {
@@ -191,9 +233,9 @@ fn as_detected(
     };
     // A number in JSON reads as text too: it is JSON that we write where nothing is known at all.
     if url == DEFAULT_SERIALIZER {
-        plan.notes.push(format!("what was there may have been {others}: {told}"));
+        plan.notes.push(format!("what was there may have been {others}: {TOLD}"));
     } else if rivals.iter().any(differs) {
-        return Err(Error::loss(format!("what is there may be {url} or {others}, which differ here; {told}")));
+        return Err(Error::loss(format!("what is there may be {url} or {others}, which differ here; {TOLD}")));
     }
     Ok(plan)
 }

@@ -11,7 +11,9 @@ use std::fmt;
 
 use super::compress::{self, is_zlib_header};
 use super::pickle::decode::Pickled;
-use super::{Decoded, Error, Fault, Parameters, Row, Serializer as _, Stage, json, msgpack, pickle, text};
+use super::{
+    Codec, Decoded, Error, Fault, Parameters, Row, Serializer as _, Stage, flags, json, msgpack, pickle, text,
+};
 use crate::limits::Limits;
 use crate::value::danger::Names;
 use crate::value::{Node, Value};
@@ -72,6 +74,42 @@ pub fn detect(bytes: &[u8], limits: &Limits) -> Result<Detection, Error> {
         }
         _ => Ok(found),
     }
+}
+
+/// [`detect`], where the client that wrote the bytes left flags beside them. They decide between
+/// readings that the bytes leave open, and are passed over where the bytes are not what they say.
+///
+/// # Errors
+/// As [`detect`] has them.
+pub fn detect_flagged(bytes: &[u8], flags: u32, limits: &Limits) -> Result<Detection, Error> {
+    let found = detect(bytes, limits);
+    let Some(said) = flags::said(flags) else { return found };
+    let agreed = format!("its flags say {}", said.words);
+    let codec = Codec::parse(&said.url()).expect("flags name layers of the table");
+    match found {
+        Ok(found) if layers(&found.url) == said.layers && said.takes(&found.decoded.value) => {
+            let why = format!("{}, and {agreed}", found.why);
+            Ok(Detection { certainty: Certainty::Certain, rivals: Vec::new(), why, ..found })
+        }
+        Ok(found) if layers(&found.url).ends_with(&format!("+{}", said.layers)) => {
+            Ok(Detection { why: format!("{}, and {agreed}", found.why), ..found })
+        }
+        found => match made(codec.decode(bytes.to_vec(), limits)) {
+            Ok(Some(decoded)) if said.takes(&decoded.value) => {
+                let rivals = found.map(|found| found.url).into_iter().collect();
+                Ok(Detection { url: said.url(), certainty: Certainty::Likely, rivals, why: agreed, decoded })
+            }
+            _ => found.map(|found| {
+                let why = format!("{}; {agreed}, which it is not", found.why);
+                Detection { why, ..found }
+            }),
+        },
+    }
+}
+
+/// `pickle+zlib` of `pickle+zlib://?pickle-protocol=4`.
+fn layers(url: &str) -> &str {
+    url.split("://").next().unwrap_or_default()
 }
 
 /// What a pickle is that holds bytes, which are `inner`. Django's caches pickle what another

@@ -10,6 +10,7 @@
 pub mod compress;
 pub mod cursor;
 pub mod detect;
+pub mod flags;
 pub mod json;
 mod keys;
 pub mod msgpack;

@@ -46,9 +46,11 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
             Some(entry) => {
                 let Entry { stored, ttl, tag } = entry;
                 let kind = stored.kind();
+                let flags = if let Stored::Flagged(flags, _) = stored { Some(flags) } else { None };
                 let reading = cache.reader().read(stored);
                 let record = record(name, stored_key.as_ref()).with("hit", true);
                 let record = record.with_ttl("ttl_ms", ttl).with("tag", tag).with("type", kind);
+                let record = flags.into_iter().fold(record, |record, flags| record.with("flags", flags));
                 let named = reading.as_ref().map(Reading::names).unwrap_or_default();
                 let record = danger::list(record, &named);
                 let reading = match reading {
@@ -90,7 +92,7 @@ fn miss(name: &Name, stored_key: Option<&StoredKey>, place: &str, printer: &mut 
 
 fn raw(entry: Entry, printer: &mut Printer) -> Result<Exit> {
     match entry.stored {
-        Stored::Bytes(bytes) | Stored::Pickle(bytes) => printer.raw(&bytes)?,
+        Stored::Bytes(bytes) | Stored::Flagged(_, bytes) | Stored::Pickle(bytes) => printer.raw(&bytes)?,
         Stored::Text(text) => printer.raw(text.as_bytes())?,
         Stored::Integer(number) => printer.raw(number.to_string().as_bytes())?,
         Stored::Float(number) => printer.raw(number.to_string().as_bytes())?,

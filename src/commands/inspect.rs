@@ -7,8 +7,8 @@ use anyhow::{Context as _, Result};
 use super::arguments::{self, Tags};
 use super::{Global, danger, ls, target};
 use crate::cache::{Chain, Found, Reading, Unread};
-use crate::codec::{self, Fact};
-use crate::entry::{Facts, StoredKey};
+use crate::codec::{self, Fact, flags};
+use crate::entry::{Facts, StoredKey, Ttl};
 use crate::exit::Exit;
 use crate::layout;
 use crate::render::{self, Printer, Record, escape};
@@ -83,6 +83,12 @@ impl Report<'_> {
         ]);
         rows.extend(facts.tag.as_ref().map(|tag| row("tag", escape::line(tag.as_bytes()))));
         rows.extend(self.usual.map(|usual| row("by default", format!("{usual}, the layout's serializer"))));
+        if let Some(item) = &facts.item {
+            rows.push(row("flags", flags::shown(item.flags)));
+            let read = if item.read { "read" } else { "not read" };
+            let used = render::ttl(Ttl::Left(item.idle_s * 1000));
+            rows.push(row("last used", format!("{used} ago, {read} since it was written; cas {}", item.cas)));
+        }
         match reading {
             Err(error) => rows.push(row("error", error.to_string())),
             Ok(found @ Reading { value, chain }) => {
@@ -110,6 +116,7 @@ impl Report<'_> {
             .with(facts.unit(), facts.size)
             .with_ttl("ttl_ms", facts.ttl)
             .with("tag", facts.tag.clone());
+        let record = ls::with_item(record, facts);
         let (Reading { value, chain }, names) = match reading {
             Ok(reading) => (reading, reading.names()),
             Err(error) => return record.with("error", error.to_string()),

@@ -20,6 +20,7 @@ const FIELDS: &[&str] = &[
     "tags",
     "serializer",
     "type",
+    "flags",
     "hit",
     "stored_key",
     "field",
@@ -110,12 +111,26 @@ impl<'a> Fields<'a> {
         Ok(tags.collect::<Result<_, _>>()?)
     }
 
+    /// What memcached held beside the value.
+    fn flags(&self) -> Result<Option<u32>> {
+        match self.find("flags") {
+            None | Some(Node::None) => Ok(None),
+            Some(Node::Int(flags)) if u32::try_from(flags).is_ok() => Ok(u32::try_from(flags).ok()),
+            Some(_) => Err(Stop::usage("`flags` is no number of 32 bits").into()),
+        }
+    }
+
     /// The form that the line was read in is the one it is written in.
     fn form(&self) -> Result<Form> {
         match self.text("type")? {
             None | Some("bytes" | "string") => match self.text("serializer")? {
                 None => Ok(Form::AsIs),
-                Some(url) => Ok(Form::By(Codec::parse(url)?)),
+                Some(url) => {
+                    let codec = Codec::parse(url)?;
+                    Ok(self
+                        .flags()?
+                        .map_or_else(|| Form::By(codec.clone()), |flags| Form::Flagged(codec.clone(), flags)))
+                }
             },
             Some("pickle" | "text" | "int" | "float") => Ok(Form::Native),
             Some(kind @ ("hash" | "list" | "set" | "zset" | "stream")) => {
@@ -151,6 +166,9 @@ mod tests {
         assert_eq!(read(two).unwrap().unwrap().name.tags, ["b", "a", "b"]);
         assert_eq!(form, Form::By(Codec::parse("pickle://").unwrap()));
         assert_eq!(read(r#"{"key": "k", "value": 1}"#).unwrap().unwrap().form, Form::AsIs);
+        let flagged = r#"{"key": "k", "value": "v", "serializer": "string://", "flags": 16}"#;
+        let string = Codec::parse("string://").unwrap();
+        assert_eq!(read(flagged).unwrap().unwrap().form, Form::Flagged(string, 16));
         let native = r#"{"key": "k", "value": 1, "type": "int", "serializer": null}"#;
         assert_eq!(read(native).unwrap().unwrap().form, Form::Native);
         for nothing in ["", " \n", r#"{"key": "k", "hit": false}"#] {
@@ -168,6 +186,7 @@ mod tests {
             (r#"{"key": 5, "value": 1}"#, "neither text nor"),
             (r#"{"key": "k", "value": 1, "ttl": 5}"#, "did you mean `ttl_ms`?"),
             (r#"{"key": "k", "value": 1, "ttl_ms": -5}"#, "neither a positive number"),
+            (r#"{"key": "k", "value": 1, "serializer": "json://", "flags": -1}"#, "no number of 32 bits"),
             (r#"{"key": "k", "value": {}, "type": "hash"}"#, "cannot be written back"),
             (r#"{"key": "k", "value": 1, "serializer": "pickel://"}"#, "did you mean `pickle`?"),
             ("[1]", "no JSON object"),

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 
 use super::{Global, target};
 use crate::cache::{Cache, Met};
-use crate::entry::{Facts, StoredKey};
+use crate::entry::{Facts, Item, StoredKey};
 use crate::exit::Exit;
 use crate::pattern::Pattern;
 use crate::render::{self, Printer, Record, escape};
@@ -98,7 +98,8 @@ fn describe(
         let Some(facts) = facts else { continue };
         if printer.records() == Some(true) {
             let record = record(met).with("type", facts.kind.clone()).with(facts.unit(), facts.size);
-            printer.record(&record.with_ttl("ttl_ms", facts.ttl).with("tag", facts.tag))?;
+            let record = record.with_ttl("ttl_ms", facts.ttl).with("tag", facts.tag.clone());
+            printer.record(&with_item(record, &facts))?;
         } else {
             rows.push(vec![facts.kind.clone(), size(&facts), render::ttl(facts.ttl), escape::line(met.called())]);
         }
@@ -113,6 +114,12 @@ fn record(met: &Met) -> Record {
         None => Record::new().with("key", serde_json::Value::Null),
     };
     record.with_place(Some(&met.stored_key))
+}
+
+/// A record with what only memcached tells of an entry.
+pub fn with_item(record: Record, facts: &Facts) -> Record {
+    let Some(Item { flags, cas, idle_s, read }) = facts.item else { return record };
+    record.with("flags", flags).with("cas", cas).with("idle_s", idle_s).with("read", read)
 }
 
 /// A size as people write it: bytes, or members.

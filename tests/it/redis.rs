@@ -627,7 +627,7 @@ fn values_that_are_not_strings_are_read_member_by_member() {
         let facts = backend.facts_many(&kinds.map(key)).unwrap();
         for (kind, facts) in kinds.iter().zip(facts) {
             let size = if *kind == "stream" { 1200 } else { u64::from(count) };
-            let expected = Facts { kind: (*kind).to_owned(), size, ttl: Ttl::Never, tag: None };
+            let expected = Facts { kind: (*kind).to_owned(), size, ttl: Ttl::Never, tag: None, item: None };
             assert_eq!(facts, Some(expected).filter(|_| *kind != "none"));
         }
         let page = backend.scan(&Pattern::all(), Some("zset"), Cursor::Start).unwrap();

@@ -138,7 +138,13 @@ impl Store {
             let (mode, stored, size): (i64, String, i64) =
                 (row.get(4)?, row.get(5)?, row.get(if file.is_some() { 3 } else { 6 })?);
             let (ttl, tag) = (ttl(row.get_ref(1)?, now), tag(row.get_ref(2)?));
-            Ok(Some(Facts { kind: kind(mode, &stored).to_owned(), size: size.max(0).unsigned_abs(), ttl, tag }))
+            Ok(Some(Facts {
+                kind: kind(mode, &stored).to_owned(),
+                size: size.max(0).unsigned_abs(),
+                ttl,
+                tag,
+                item: None,
+            }))
         };
         keys.iter().map(|key| self.find_whole(FACTS, &key.key, facts)).collect()
     }
@@ -556,7 +562,7 @@ fn integer(len: usize) -> i64 {
 /// The columns `mode` and `value` of a row, as `Disk.store` has them: a file leaves `value` empty.
 fn columns(data: &Stored, file: bool) -> (i64, Value) {
     let (mode, in_file, value) = match data {
-        Stored::Bytes(bytes) => (RAW, BINARY_FILE, Value::Blob(bytes.clone())),
+        Stored::Bytes(bytes) | Stored::Flagged(_, bytes) => (RAW, BINARY_FILE, Value::Blob(bytes.clone())),
         Stored::Text(text) => (RAW, TEXT_FILE, Value::Text(text.clone())),
         Stored::Pickle(bytes) => (PICKLE, PICKLE, Value::Blob(bytes.clone())),
         Stored::Integer(number) => (RAW, RAW, Value::Integer(*number)),

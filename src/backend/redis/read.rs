@@ -360,7 +360,7 @@ pub fn facts(link: &mut Link, keys: &[StoredKey]) -> Result<Vec<Option<Facts>>, 
         };
         let size = sizes.next().unwrap_or(Value::Nil);
         match link.check(&format!("cannot read the size of {}", shown(key)), size)? {
-            Value::Int(size) => facts.push(Some(Facts { kind, size: size.unsigned_abs(), ttl, tag: None })),
+            Value::Int(size) => facts.push(Some(Facts { kind, size: size.unsigned_abs(), ttl, tag: None, item: None })),
             // Gone since the first question.
             Value::Nil => facts.push(None),
             reply => return Err(odd(&reply)),
