@@ -6,12 +6,14 @@
 
 pub mod disk;
 pub mod dummy;
+pub mod memcached;
 pub mod memory;
 pub mod net;
 pub mod redis;
 mod reply;
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -29,6 +31,11 @@ pub trait Backend {
     /// Where it is, without secrets, for messages.
     fn label(&self) -> &str;
 
+    /// What it cannot do as exactly as the others.
+    fn abilities(&self) -> Abilities {
+        Abilities::ALL
+    }
+
     /// The entries of `keys`, in their order; `None` where there is none (or no longer).
     fn get_many(&mut self, keys: &[StoredKey]) -> Result<Vec<Option<Entry>>, Error>;
 
@@ -45,7 +52,7 @@ pub trait Backend {
     fn expire_many(&mut self, keys: &[StoredKey], expiry: Expiry) -> Result<Vec<bool>, Error>;
 
     /// A page of the keys that match; `kind` as in [`Facts::kind`]. A key that is there from the
-    /// first page to the last is seen at least once.
+    /// first page to the last is seen at least once, where [`Abilities::lists_all`] says so.
     fn scan(&mut self, pattern: &Pattern, kind: Option<&str>, cursor: Cursor) -> Result<Page, Error>;
 
     /// A page of the fields that match of the hash at `key`, as [`Backend::scan`] gives keys.
@@ -105,6 +112,22 @@ fn added(key: &StoredKey, text: Option<&[u8]>, by: i64) -> Result<i64, Error> {
 /// A parsed URL: call it for a connection.
 pub type Connect = Box<dyn Fn() -> Result<Box<dyn Backend>, Error> + Send + Sync>;
 
+/// What a store can do of what is asked of all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Abilities {
+    /// How many bytes a key can have. One that has more or fewer is refused.
+    pub key_bytes: RangeInclusive<usize>,
+    /// To what a ttl is rounded up. An entry may go one step too early.
+    pub ttl_step_ms: u64,
+    /// Whether a scan sees every key that is there from its first page to its last.
+    pub lists_all: bool,
+}
+
+impl Abilities {
+    /// Everything.
+    pub const ALL: Abilities = Abilities { key_bytes: 0..=usize::MAX, ttl_step_ms: 1, lists_all: true };
+}
+
 /// Where a scan goes on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Cursor {
@@ -156,7 +179,17 @@ pub struct Row {
 }
 
 /// The table of backends.
-pub const BACKENDS: &[Row] = &[disk::ROW, redis::TCP, redis::TLS, redis::UNIX, memory::ROW, dummy::ROW];
+pub const BACKENDS: &[Row] = &[
+    disk::ROW,
+    redis::TCP,
+    redis::TLS,
+    redis::UNIX,
+    memcached::TCP,
+    memcached::TLS,
+    memcached::UNIX,
+    memory::ROW,
+    dummy::ROW,
+];
 
 /// Finds the backend that `url` names and reads the URL.
 ///

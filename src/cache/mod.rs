@@ -17,7 +17,7 @@ pub use self::tags::{Invalidated, Known, Reach, Standing, Tag, Unknown};
 pub use self::walk::{Met, Walk};
 use self::write::{Before, Plan};
 pub use self::write::{DEFAULT_SERIALIZER, Form, Put, Receipt};
-use crate::backend::{self, Backend, ErrorKind, Reply};
+use crate::backend::{self, Abilities, Backend, ErrorKind, Reply};
 use crate::codec::{self, Codec};
 use crate::entry::{Entry, Expiry, Facts, StoredKey, Write};
 use crate::layout::{self, Layout, Name};
@@ -58,6 +58,25 @@ impl Cache {
     #[must_use]
     pub fn label(&self) -> &str {
         self.backend.label()
+    }
+
+    /// What the backend cannot do as exactly as others.
+    #[must_use]
+    pub fn abilities(&self) -> Abilities {
+        self.backend.abilities()
+    }
+
+    /// What to say of an expiry that the backend cannot give as exactly, if it cannot.
+    #[must_use]
+    pub fn rounding(&self, expiry: Expiry) -> Option<String> {
+        let step = self.backend.abilities().ttl_step_ms;
+        let odd = match expiry {
+            Expiry::Never | Expiry::Keep => 0,
+            Expiry::In(ms) => ms % step,
+            Expiry::At(ms) => ms.unsigned_abs() % step,
+        };
+        let unit = if step == 1000 { "whole seconds".to_owned() } else { format!("steps of {step} ms") };
+        (odd != 0).then(|| format!("{} counts ttls in {unit}: this one is rounded up", self.label()))
     }
 
     /// The reader, for entries that were fetched.
@@ -223,6 +242,7 @@ impl Cache {
                 let plan = write::plan(&put.value, &put.form, &before, usual.as_ref(), &self.reader.limits);
                 let Plan { data, form, size, notes } = plan.map_err(|error| error.at(&put.name.key))?;
                 receipt = Receipt { form, size, notes, ..receipt };
+                receipt.notes.extend(self.rounding(put.expiry));
                 let Put { expiry, condition, .. } = put;
                 writes.push((receipts.len(), Write { key, data, expiry, condition, tag }));
             }

@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result};
 
-use super::ls::Seen;
+use super::ls::{self, Seen};
 use crate::cache::{Cache, Walk};
 use crate::entry::StoredKey;
 use crate::exit::{Exit, Stop};
@@ -32,6 +32,7 @@ pub fn agree(
     consent: &Consent,
     printer: &mut Printer,
 ) -> Result<Option<Exit>> {
+    ls::tell_what_may_be_missing(cache, printer);
     if consent.yes && !consent.dry_run {
         return Ok(None);
     }

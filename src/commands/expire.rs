@@ -31,6 +31,9 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
     let names = args.tags.names(&args.keys, global.escaped)?;
     let expiry = args.when.ttl.or(args.when.at).expect("the parser asks for one of them");
     let mut cache = target::open(global, printer)?;
+    if let Some(rounding) = cache.rounding(expiry) {
+        printer.note(&rounding);
+    }
     let there = cache.expire(&names, expiry).context("cannot expire")?;
     for (Name { key, .. }, there) in names.iter().zip(&there) {
         if records {

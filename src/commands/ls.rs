@@ -45,6 +45,7 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
     let records = super::records(printer)?;
     let pattern = args.r#match.as_ref().map_or_else(Pattern::all, |glob| Pattern::new(glob.as_bytes()));
     let mut cache = target::open(global, printer)?;
+    tell_what_may_be_missing(&cache, printer);
     let most = args.limit.unwrap_or(u64::MAX);
     let mut seen = Seen::default();
     let (mut count, mut rows, mut split, mut hidden) = (0, Vec::new(), false, false);
@@ -78,6 +79,16 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
         printer.note(&format!("no keys on {}", cache.label()));
     }
     Ok(Exit::answer(count > 0))
+}
+
+/// Says that a backend does not list every key, where it does not.
+pub fn tell_what_may_be_missing(cache: &Cache, printer: &mut Printer) {
+    if !cache.abilities().lists_all {
+        printer.note(&format!(
+            "{} lists what it passes while it looks: keys that are added, used or evicted meanwhile may be missing",
+            cache.label()
+        ));
+    }
 }
 
 /// A page of keys as records; if `long`, with type, size and ttl, and as rows of a table where no

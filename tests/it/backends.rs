@@ -10,7 +10,7 @@ use cachectl::entry::{Condition, Entry, Expiry, Kind, Stored, StoredKey, Ttl, Wr
 use cachectl::limits::Limits;
 use cachectl::pattern::Pattern;
 
-use crate::server::{Certificates, Server};
+use crate::server::{Certificates, Memcached, Server};
 
 #[test]
 fn memory_conforms() {
@@ -33,6 +33,22 @@ fn redis_conforms() {
     conformance("redis", &parse(&plain.url(), &options()).unwrap());
     conformance("redis+unix", &parse(&plain.unix_url(), &options()).unwrap());
     conformance("rediss", &parse(&tls.tls_url(), &trusting).unwrap());
+}
+
+/// Without the thread that moves items from list to list, a metadump passes every one. A value of 1 MiB
+/// needs more room than the usual limit, which counts the key too.
+const STILL: &[&str] = &["-I", "2m", "-o", "no_lru_maintainer"];
+
+#[test]
+fn memcached_conforms() {
+    let certificates = Certificates::new();
+    let plain = Memcached::start(STILL);
+    let unix = Memcached::start_unix(STILL);
+    let tls = Memcached::start_tls(&certificates, "good", &["-I", "2m", "-o", "no_lru_maintainer"]);
+    let trusting = Options { tls_ca: Some(certificates.file("ca.pem")), ..options() };
+    conformance("memcached", &parse(&plain.url(), &options()).unwrap());
+    conformance("memcached+unix", &parse(&unix.url(), &options()).unwrap());
+    conformance("memcacheds", &parse(&tls.url(), &trusting).unwrap());
 }
 
 /// Runs every check over the store that `connect` leads to, which is empty and is left empty.
@@ -109,6 +125,17 @@ impl Subject {
         self.backend.set_many(&[write]).unwrap()[0]
     }
 
+    /// What a ttl may be over what was asked for: what clocks round off, and the backend's step. It may
+    /// be a step short, too.
+    fn slack_ms(&self) -> u64 {
+        2 + 2 * (self.backend.abilities().ttl_step_ms - 1)
+    }
+
+    /// Whether the backend can have such a key.
+    fn takes(&self, key: &[u8]) -> bool {
+        self.backend.abilities().key_bytes.contains(&key.len())
+    }
+
     /// Writes one entry without expiry.
     pub fn set(&mut self, key: impl AsRef<[u8]>, bytes: impl AsRef<[u8]>) -> bool {
         self.put(write(key, bytes))
@@ -139,9 +166,9 @@ impl Subject {
         told
     }
 
-    /// Whether the ttl is within a minute below `ms`. Clocks may differ by what they round off.
+    /// Whether the ttl is within a minute below `ms`.
     pub fn has_left(&mut self, key: impl AsRef<[u8]>, ms: u64) -> bool {
-        matches!(self.ttl(key), Some(Ttl::Left(left)) if left <= ms + 2 && left > ms - 60_000)
+        matches!(self.ttl(key), Some(Ttl::Left(left)) if left <= ms + self.slack_ms() && left > ms - 60_000)
     }
 
     /// Adds to a counter that is created without expiry.
@@ -251,7 +278,17 @@ fn each_key_is_exactly_one_entry(subject: &mut Subject) {
         b"\x1b[31m",
         b"\r\n",
     ]);
-    keys.extend([&b"\x80\x05K\x01."[..], b"9223372036854775808", b"inf"]);
+    keys.extend([&b"\x80\x05K\x01."[..], b"9223372036854775808", b"inf", &[b'k'; 250], &[b'k'; 251]]);
+    let none: Vec<&[u8]> = keys.extract_if(.., |key| !subject.takes(key)).collect();
+    for key in &none {
+        let unfit = |result: Result<(), Error>| result.is_err_and(|error| error.kind == ErrorKind::Unfit);
+        let (key, backend) = (StoredKey::new(*key), &mut subject.backend);
+        assert!(unfit(backend.set_many(&[write(&key.key, "v")]).map(drop)), "{name}: {key:?}");
+        assert!(unfit(backend.get_many(std::slice::from_ref(&key)).map(drop)), "{name}: {key:?}");
+        assert!(unfit(backend.facts_many(std::slice::from_ref(&key)).map(drop)), "{name}: {key:?}");
+        assert!(unfit(backend.delete_many(std::slice::from_ref(&key)).map(drop)), "{name}: {key:?}");
+        assert!(unfit(backend.expire_many(std::slice::from_ref(&key), Expiry::Never).map(drop)), "{name}: {key:?}");
+    }
     for key in &keys {
         assert!(subject.set(key, [b"value of ", *key].concat()), "{name}: {key:?}");
     }
@@ -350,13 +387,16 @@ fn an_entry_can_be_given_another_expiry(subject: &mut Subject) {
 fn an_entry_expires_by_itself(subject: &mut Subject) {
     let name = subject.name;
     let start = Instant::now();
+    // A store that counts in steps rounds up, and may end a step early.
+    let step = subject.backend.abilities().ttl_step_ms;
+    let (least, most) = (50_u64.next_multiple_of(step) - step, 50_u64.next_multiple_of(step));
     assert!(subject.put(Write { expiry: Expiry::In(50), ..write("k", "v") }), "{name}");
     loop {
         let passed = start.elapsed();
         match subject.ttl("k") {
-            None => break assert!(start.elapsed() >= Duration::from_millis(49), "{name}: gone after {passed:?}"),
+            None => break assert!(start.elapsed() >= Duration::from_millis(least), "{name}: gone after {passed:?}"),
             // Redis counts down to 0 before a key is gone.
-            Some(Ttl::Left(left)) => assert!(left <= 50, "{name}: {left} ms left"),
+            Some(Ttl::Left(left)) => assert!(left <= most, "{name}: {left} ms left"),
             other => panic!("{name}: {other:?}"),
         }
         assert!(passed < Duration::from_secs(10), "{name}: it stays");
@@ -373,7 +413,7 @@ fn many_keys_are_answered_in_their_order(subject: &mut Subject) {
     let if_absent = |key: &str, bytes: &str| Write { condition: Condition::IfAbsent, ..write(key, bytes) };
     let writes = [write("a", "1"), write("b", "2"), if_absent("a", "3"), if_absent("c", "4"), write("b", "5")];
     assert_eq!(subject.backend.set_many(&writes), Ok(vec![true, true, false, true, true]), "{name}");
-    let keys = ["c", "x", "b", "a", "b", ""].map(StoredKey::new);
+    let keys = ["c", "x", "b", "a", "b", "nothing"].map(StoredKey::new);
     let read: Vec<Option<Stored>> =
         subject.backend.get_many(&keys).unwrap().into_iter().map(|entry| entry.map(|entry| entry.stored)).collect();
     let value = |text: &str| Some(Stored::Bytes(text.into()));

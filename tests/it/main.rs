@@ -15,6 +15,7 @@ mod forms;
 mod hostile;
 mod interop;
 mod layouts;
+mod memcached;
 mod mutate;
 mod operate;
 mod pickle;

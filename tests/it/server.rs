@@ -120,6 +120,120 @@ impl Drop for Server {
     }
 }
 
+/// A `memcached` of our own, on a free loopback port or on a Unix socket.
+pub struct Memcached {
+    child: Child,
+    directory: TempDir,
+    scheme: &'static str,
+    /// The loopback port.
+    pub port: u16,
+}
+
+impl Memcached {
+    /// Starts one on a loopback port, with more arguments, such as `-I 2m`.
+    pub fn start(arguments: &[&str]) -> Memcached {
+        Memcached::launch("memcached", arguments)
+    }
+
+    /// Starts one on a Unix socket.
+    pub fn start_unix(arguments: &[&str]) -> Memcached {
+        Memcached::launch("memcached+unix", arguments)
+    }
+
+    /// Starts one under TLS, with the certificate `name` of [`Certificates`].
+    pub fn start_tls(certificates: &Certificates, name: &str, arguments: &[&str]) -> Memcached {
+        let (certificate, key) = certificates.pair(name);
+        let files = format!("ssl_chain_cert={},ssl_key={}", text(&certificate), text(&key));
+        Memcached::launch("memcacheds", &[&["-Z", "-o", &files], arguments].concat())
+    }
+
+    /// Starts one that lets in only `ada` with the password `s3cr3t@pw`.
+    pub fn start_guarded() -> Memcached {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), "ada:s3cr3t@pw\n").unwrap();
+        Memcached::start(&["-Y", text(file.path())])
+    }
+
+    fn launch(scheme: &'static str, arguments: &[&str]) -> Memcached {
+        // Another process may take the free port before the server does: then it ends, and we go on.
+        for _ in 0..5 {
+            let directory = tempfile::tempdir().unwrap();
+            let port = free_port();
+            let mut command = Command::new("memcached");
+            match scheme {
+                "memcached+unix" => command.arg("-s").arg(directory.path().join("memcached.sock")),
+                _ => command.args(["-l", "127.0.0.1", "-p", &port.to_string()]),
+            };
+            // It does not run as root without saying so; for anybody else the option means nothing.
+            command.args(["-u", "root", "-t", "2"]).args(arguments);
+            let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+            let child = child.unwrap_or_else(|error| {
+                panic!("memcached does not start ({error}): `apt-get install memcached`, or run `tests/run`")
+            });
+            let mut server = Memcached { child, directory, scheme, port };
+            if server.answers() {
+                return server;
+            }
+        }
+        panic!("memcached {arguments:?} ended before it answered, five times");
+    }
+
+    /// Waits until the server accepts; false when it ended instead.
+    fn answers(&mut self) -> bool {
+        let deadline = Instant::now() + START;
+        while Instant::now() < deadline {
+            if self.child.try_wait().unwrap().is_some() {
+                return false;
+            }
+            let accepts = match self.scheme {
+                "memcached+unix" => UnixStream::connect(self.socket()).is_ok(),
+                _ => TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_ok(),
+            };
+            if accepts {
+                return true;
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        panic!("memcached did not answer within {START:?}");
+    }
+
+    /// The path of its socket.
+    pub fn socket(&self) -> PathBuf {
+        self.directory.path().join("memcached.sock")
+    }
+
+    /// Its URL.
+    pub fn url(&self) -> String {
+        match self.scheme {
+            "memcached+unix" => format!("memcached+unix://{}", self.socket().display()),
+            scheme => format!("{scheme}://localhost:{}", self.port),
+        }
+    }
+
+    /// What it answers to a request of the test's own, in the clear, past the code under test: as many
+    /// lines as `mn` ends.
+    pub fn says(&self, request: &[u8]) -> String {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).unwrap();
+        stream.set_read_timeout(Some(START)).unwrap();
+        stream.write_all(&[request, b"mn\r\n"].concat()).unwrap();
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"MN\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).unwrap();
+            answer.push(byte[0]);
+        }
+        String::from_utf8_lossy(&answer[..answer.len() - 4]).into_owned()
+    }
+}
+
+impl Drop for Memcached {
+    fn drop(&mut self) {
+        // Only fails when it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 fn text(path: &Path) -> &str {
     path.to_str().expect("temporary paths are UTF-8")
 }
@@ -277,6 +391,24 @@ impl Fake {
         })
     }
 
+    /// One that says an answer to each question on a connection in turn, and is silent after the last.
+    pub fn says_in_turn(answers: &[&'static [u8]]) -> Fake {
+        let answers = answers.to_vec();
+        Fake::start(move |stream| {
+            let (answers, mut stream) = (answers.clone(), stream.try_clone().unwrap());
+            // The next connection must not wait for this one; it ends when the other side does.
+            thread::spawn(move || {
+                for answer in answers {
+                    let heard = stream.read(&mut [0; 4096]).is_ok_and(|count| count > 0);
+                    if !heard || stream.write_all(answer).is_err() {
+                        break;
+                    }
+                }
+            });
+            true
+        })
+    }
+
     /// One that accepts and stays silent.
     pub fn silent() -> Fake {
         Fake::start(|_| true)
@@ -302,6 +434,11 @@ impl Fake {
             }
         });
         Fake { port, ended, thread: Some(thread) }
+    }
+
+    /// Its URL as a memcached.
+    pub fn memcached_url(&self) -> String {
+        format!("memcached://127.0.0.1:{}", self.port)
     }
 
     /// Its URL as a Redis.

@@ -1,0 +1,423 @@
+//! memcached, one server at a time.
+//!
+//! Reads and writes are meta commands (1.6 and later), many in one round trip; keys that a line of text
+//! cannot hold go in base64. What a server holds beside the bytes (flags, age) is kept and shown, and
+//! looking at it does not count as use. Ttls are whole seconds there, and a listing is what the
+//! server passes while it looks. Nothing here knows what the bytes or the flags mean.
+
+mod dump;
+mod link;
+mod reply;
+mod request;
+mod url;
+
+use std::time::SystemTime;
+
+use self::dump::Dump;
+use self::link::Link;
+use self::reply::{Marks, Reply};
+use self::request::{KEY_MOST, Name, Plan, RELATIVE_MOST, exptime, line, mode};
+use super::{Abilities, Backend, Connect, Cursor, Error, ErrorKind, Kind, Options, Page, Row, no_fields};
+use crate::entry::{Condition, Entry, Expiry, Facts, Item, Stored, StoredKey, Ttl, Write};
+use crate::limits::Limits;
+use crate::pattern::Pattern;
+use crate::url::UrlError;
+
+/// memcached in the clear.
+pub const TCP: Row = Row {
+    schemes: &["memcached"],
+    example: "memcached://HOST:PORT",
+    about: "a memcached server; memcached://USER:PASSWORD@HOST with a login",
+    kind: Kind::Memcached,
+    parse: open,
+};
+
+/// memcached under TLS.
+pub const TLS: Row = Row {
+    schemes: &["memcacheds"],
+    example: "memcacheds://HOST:PORT",
+    about: "the same under TLS, its certificate checked",
+    kind: Kind::Memcached,
+    parse: open,
+};
+
+/// memcached through a socket.
+pub const UNIX: Row = Row {
+    schemes: &["memcached+unix"],
+    example: "memcached+unix:///PATH",
+    about: "a memcached server behind a Unix socket",
+    kind: Kind::Memcached,
+    parse: open,
+};
+
+/// The only type that data has here.
+const KIND: &str = "bytes";
+
+/// What an item takes beside key and data, at least: its head, the CAS number and three bytes of ends.
+const ITEM_HEAD: usize = 59;
+
+/// Bytes of data from which on the server is asked for its limit first: a write that it refuses takes
+/// the entry away that was there.
+const LARGE: usize = 512 << 10;
+
+/// How often a write that keeps the ttl is tried again when somebody else writes at the same time.
+const TRIES: usize = 16;
+
+fn open(url: &str, options: &Options) -> Result<Connect, UrlError> {
+    let target = url::parse(url)?;
+    target.tls.check(options.tls_insecure)?;
+    let options = options.clone();
+    Ok(Box::new(move || {
+        let link = Link::connect(&target, &options)?;
+        Ok(Box::new(Memcached { link, limits: options.limits, dump: None, item_most: None }))
+    }))
+}
+
+/// A connection to a memcached.
+pub struct Memcached {
+    link: Link,
+    limits: Limits,
+    dump: Option<Dump>,
+    /// The server's `item_size_max`, once it was asked; `usize::MAX` where it does not say.
+    item_most: Option<usize>,
+}
+
+impl Backend for Memcached {
+    fn kind(&self) -> Kind {
+        Kind::Memcached
+    }
+
+    fn label(&self) -> &str {
+        self.link.label()
+    }
+
+    fn abilities(&self) -> Abilities {
+        Abilities { key_bytes: 1..=KEY_MOST, ttl_step_ms: 1000, lists_all: false }
+    }
+
+    fn get_many(&mut self, keys: &[StoredKey]) -> Result<Vec<Option<Entry>>, Error> {
+        let doing = |at: usize| format!("cannot get {}", shown(&keys[at]));
+        let keyed = self.named(keys, doing)?;
+        let mut replies = Vec::new();
+        if let Err(error) = self.link.ask(doing, keyed.iter().map(|key| line("mg", key, " t f v")), &mut replies) {
+            let key = keys.get(replies.len()).filter(|_| error.kind == ErrorKind::Limit);
+            return Err(key.map_or(error, |key| self.over(key)));
+        }
+        let entry = |(at, reply): (usize, Reply)| match reply {
+            Reply::Value(marks, bytes) => {
+                let stored = match flags(&marks) {
+                    0 => Stored::Bytes(bytes),
+                    flags => Stored::Flagged(flags, bytes),
+                };
+                Ok(Some(Entry { stored, ttl: ttl(&marks), tag: None }))
+            }
+            Reply::Missing => Ok(None),
+            reply => Err(self.odd(&doing(at), &reply)),
+        };
+        replies.into_iter().enumerate().map(entry).collect()
+    }
+
+    /// `u` keeps the server from counting it as use.
+    fn facts_many(&mut self, keys: &[StoredKey]) -> Result<Vec<Option<Facts>>, Error> {
+        let doing = |at: usize| format!("cannot look at {}", shown(&keys[at]));
+        let keyed = self.named(keys, doing)?;
+        let mut replies = Vec::new();
+        self.link.ask(doing, keyed.iter().map(|key| line("mg", key, " s t f h l c u")), &mut replies)?;
+        let facts = |(at, reply): (usize, Reply)| match reply {
+            Reply::Done(marks) => {
+                let number = |letter| marks.number(letter).unwrap_or_default().unsigned_abs();
+                let item = Item { flags: flags(&marks), cas: number('c'), idle_s: number('l'), read: number('h') != 0 };
+                let size = number('s');
+                Ok(Some(Facts { kind: KIND.to_owned(), size, ttl: ttl(&marks), tag: None, item: Some(item) }))
+            }
+            Reply::Missing => Ok(None),
+            reply => Err(self.odd(&doing(at), &reply)),
+        };
+        replies.into_iter().enumerate().map(facts).collect()
+    }
+
+    fn set_many(&mut self, writes: &[Write]) -> Result<Vec<bool>, Error> {
+        let now = now_ms();
+        let mut plans = Vec::with_capacity(writes.len());
+        for write in writes {
+            let doing = |_| format!("cannot set {}", shown(&write.key));
+            let key = self.named([&write.key], doing)?.remove(0);
+            self.fits(write)?;
+            plans.push(Plan { key, exptime: exptime(write.expiry, now)?, mode: mode(write.condition), cas: 0 });
+        }
+        let keeping = |at: &usize| writes[*at].expiry == Expiry::Keep && writes[*at].condition != Condition::IfAbsent;
+        let mut due: Vec<usize> = (0..writes.len()).collect();
+        let mut done = vec![false; writes.len()];
+        for _ in 0..TRIES {
+            let kept: Vec<usize> = due.iter().copied().filter(keeping).collect();
+            self.keep(&kept, writes, &mut plans)?;
+            let doing = |at: usize| format!("cannot set {}", shown(&writes[due[at]].key));
+            let stored = self.change(doing, due.iter().map(|at| plans[*at].request(&writes[*at].data)))?;
+            for (at, stored) in due.iter().zip(stored) {
+                done[*at] = stored;
+            }
+            // A key that has come, gone or changed since it was looked at: it is looked at again.
+            due = kept.into_iter().filter(|at| !done[*at] && plans[*at].may_be_stale()).collect();
+            if due.is_empty() {
+                return Ok(done);
+            }
+        }
+        let key = shown(&writes[due[0]].key);
+        let message = format!("cannot set {key} at {} and keep its ttl: it is written all the time", self.label());
+        Err(Error::new(ErrorKind::Failed, message))
+    }
+
+    fn delete_many(&mut self, keys: &[StoredKey]) -> Result<Vec<bool>, Error> {
+        let doing = |at: usize| format!("cannot delete {}", shown(&keys[at]));
+        let keyed = self.named(keys, doing)?;
+        self.change(doing, keyed.iter().map(|key| line("md", key, "")))
+    }
+
+    fn expire_many(&mut self, keys: &[StoredKey], expiry: Expiry) -> Result<Vec<bool>, Error> {
+        let doing = |at: usize| format!("cannot change the ttl of {}", shown(&keys[at]));
+        let keyed = self.named(keys, doing)?;
+        let flags = match expiry {
+            Expiry::Keep => " s u".to_owned(),
+            expiry => format!(" T{} u", exptime(expiry, now_ms())?),
+        };
+        self.change(doing, keyed.iter().map(|key| line("mg", key, &flags)))
+    }
+
+    fn scan(&mut self, pattern: &Pattern, kind: Option<&str>, cursor: Cursor) -> Result<Page, Error> {
+        if kind.is_some_and(|kind| kind != KIND) {
+            return Ok(Page::default());
+        }
+        let mut dump = match (cursor, self.dump.take()) {
+            (Cursor::Start, _) => Dump::start(&self.link)?,
+            (at, Some(dump)) if dump.is_at(&at) => dump,
+            (Cursor::At(_), _) => {
+                let message = format!("cannot go on listing {}: memcached only lists from the start", self.label());
+                return Err(Error::new(ErrorKind::Unfit, message));
+            }
+        };
+        let page = dump.page(&self.link, pattern)?;
+        self.dump = page.next.is_some().then_some(dump);
+        Ok(page)
+    }
+}
+
+impl Memcached {
+    /// Connects to what a URL of memcached's names.
+    ///
+    /// # Errors
+    /// When the URL means nothing (a usage error), or the server cannot be reached.
+    pub fn connect(url: &str, options: &Options) -> Result<Memcached, Error> {
+        let target = url::parse(url).map_err(|error| Error::new(ErrorKind::Unfit, error.to_string()))?;
+        let link = Link::connect(&target, options)?;
+        Ok(Memcached { link, limits: options.limits, dump: None, item_most: None })
+    }
+
+    /// Adds `by` to a decimal number of 64 bits without a sign, which stops at 0 and wraps at its end; the
+    /// new number. Where there is no entry, `initial` makes one, with its ttl; `None` without.
+    ///
+    /// # Errors
+    /// When the entry is no such number, or the server cannot.
+    pub fn increment(
+        &mut self,
+        key: &StoredKey,
+        by: i64,
+        initial: Option<(u64, Expiry)>,
+    ) -> Result<Option<u64>, Error> {
+        let mut flags = format!(" v M{} D{}", if by < 0 { 'D' } else { 'I' }, by.unsigned_abs());
+        if let Some((initial, expiry)) = initial {
+            flags.push_str(&format!(" N{} J{initial}", exptime(expiry, now_ms())?));
+        }
+        let tried = format!("cannot increment {}", shown(key));
+        let name = self.named([key], |_| tried.clone())?.remove(0);
+        let reply = self.link.ask_one(&tried, line("ma", &name, &flags))?;
+        let number = match &reply {
+            Reply::Missing => return Ok(None),
+            Reply::Value(_, digits) => {
+                std::str::from_utf8(digits).ok().and_then(|digits| digits.trim_end().parse().ok())
+            }
+            _ => None,
+        };
+        number.map(Some).ok_or_else(|| self.odd(&tried, &reply))
+    }
+
+    /// Drops every entry, whoever wrote it (`flush_all`).
+    ///
+    /// # Errors
+    /// When the server cannot, or may not (`-F`).
+    pub fn flush(&mut self) -> Result<(), Error> {
+        match self.link.ask_one("cannot clear", b"flush_all\r\n".to_vec())? {
+            Reply::Line(line) if line == "OK" => Ok(()),
+            reply => Err(self.odd("cannot clear", &reply)),
+        }
+    }
+
+    /// Sends changes, one for each entry, and says of each whether it was made.
+    fn change(
+        &mut self,
+        doing: impl Fn(usize) -> String,
+        requests: impl ExactSizeIterator<Item = Vec<u8>>,
+    ) -> Result<Vec<bool>, Error> {
+        let (total, mut sent) = (requests.len(), 0);
+        let mut replies = Vec::new();
+        let mut failure = self.link.ask(&doing, requests.inspect(|_| sent += 1), &mut replies).err();
+        // What the server refused is answered all the same.
+        let answered =
+            replies.len() + usize::from(failure.as_ref().is_some_and(|failure| failure.kind != ErrorKind::Unreachable));
+        let mut done = Vec::with_capacity(total);
+        for (at, reply) in replies.iter().enumerate() {
+            match reply {
+                Reply::Done(_) => done.push(true),
+                Reply::Missing | Reply::Unmet | Reply::Changed => done.push(false),
+                reply if failure.is_none() => failure = Some(self.odd(&doing(at), reply)),
+                _ => {}
+            }
+        }
+        let Some(failure) = failure else { return Ok(done) };
+        let unknown = match sent - answered {
+            0 => String::new(),
+            _ if total == 1 => "; whether it was done is not known".to_owned(),
+            count => format!("; of {count} more it is not known whether they were done"),
+        };
+        match done.len() {
+            0 => Err(Error { message: format!("{}{unknown}", failure.message), ..failure }),
+            count => {
+                let message = format!("{count} of {total} were done{unknown}; {}", failure.message);
+                Err(Error::new(ErrorKind::Partial, message))
+            }
+        }
+    }
+    /// The keys as requests have them.
+    fn named<'a>(
+        &self,
+        keys: impl IntoIterator<Item = &'a StoredKey>,
+        doing: impl Fn(usize) -> String,
+    ) -> Result<Vec<Name>, Error> {
+        let name = |(at, key): (usize, &StoredKey)| {
+            no_fields(self.label(), [key])?;
+            let why = match Name::of(&key.key) {
+                Ok(name) => return Ok(name),
+                Err(why) => why,
+            };
+            Err(Error::new(ErrorKind::Unfit, format!("{}: {why}", doing(at))))
+        };
+        keys.into_iter().enumerate().map(name).collect()
+    }
+
+    /// Whether memcached can hold what is to be written.
+    fn fits(&mut self, write: &Write) -> Result<(), Error> {
+        let unfit = match write {
+            Write { tag: Some(_), .. } => {
+                "memcached has no tags of its own: choose a layout that keeps them".to_owned()
+            }
+            Write { data, .. } => match data.as_bytes() {
+                None => "it takes bytes".to_owned(),
+                Some(bytes) if bytes.len() < LARGE => return Ok(()),
+                Some(bytes) => {
+                    let most = self.item_most()?;
+                    if bytes.len() + write.key.key.len() + ITEM_HEAD <= most {
+                        return Ok(());
+                    }
+                    let (key, bytes) = (shown(&write.key), bytes.len());
+                    let message = format!(
+                        "cannot set {key} at {}: {bytes} bytes are over the server's limit of {most} bytes for an item \
+                         with its key (its -I raises it)",
+                        self.label()
+                    );
+                    return Err(Error::new(ErrorKind::Limit, message));
+                }
+            },
+        };
+        Err(Error::new(ErrorKind::Unfit, format!("cannot set {}: {unfit}", shown(&write.key))))
+    }
+
+    /// How large an item may be; a server that does not say (a proxy) will say no.
+    fn item_most(&mut self) -> Result<usize, Error> {
+        if let Some(most) = self.item_most {
+            return Ok(most);
+        }
+        let mut most = usize::MAX;
+        let asked = self.link.ask_lines("cannot ask for its limits", b"stats settings\r\n", |line| {
+            let said = line.strip_prefix("STAT item_size_max ").and_then(|number| number.parse().ok());
+            most = said.unwrap_or(most);
+        });
+        match asked {
+            Err(error) if error.kind == ErrorKind::Unreachable => Err(error),
+            _ => Ok(*self.item_most.insert(most)),
+        }
+    }
+
+    /// Looks at the entries whose ttl is to be kept: each plan then holds for the entry as it is now.
+    fn keep(&mut self, kept: &[usize], writes: &[Write], plans: &mut [Plan]) -> Result<(), Error> {
+        let doing = |at: usize| format!("cannot set {}", shown(&writes[kept[at]].key));
+        let mut replies = Vec::new();
+        let requests: Vec<Vec<u8>> = kept.iter().map(|at| line("mg", &plans[*at].key, " t c u")).collect();
+        self.link.ask(doing, requests, &mut replies)?;
+        let now = now_ms();
+        for (place, reply) in replies.into_iter().enumerate() {
+            let plan = &mut plans[kept[place]];
+            match (reply, writes[kept[place]].condition) {
+                (Reply::Done(marks), _) => {
+                    let expiry = match ttl(&marks) {
+                        // By the second in which the server is, so that the ttl does not grow.
+                        Ttl::Left(ms) if ms > RELATIVE_MOST * 1000 => {
+                            Expiry::At((now - now % 1000).saturating_add_unsigned(ms))
+                        }
+                        Ttl::Left(ms) => Expiry::In(ms),
+                        Ttl::Never | Ttl::Unknown => Expiry::Never,
+                    };
+                    let cas = marks.number('c').unwrap_or_default();
+                    *plan = Plan { exptime: exptime(expiry, now)?, mode: 'R', cas, ..plan.clone() };
+                }
+                (Reply::Missing, Condition::IfPresent) => *plan = Plan { mode: 'R', cas: 0, ..plan.clone() },
+                (Reply::Missing, _) => *plan = Plan { exptime: 0, mode: 'E', cas: 0, ..plan.clone() },
+                (reply, _) => return Err(self.odd(&doing(place), &reply)),
+            }
+        }
+        Ok(())
+    }
+
+    /// A value met the limit on what is read.
+    fn over(&self, key: &StoredKey) -> Error {
+        Error::new(
+            ErrorKind::Limit,
+            format!("cannot get {}: its value is {}", shown(key), self.limits.exceeded("stored")),
+        )
+    }
+
+    /// The server could not, or answered with something else than memcached does.
+    fn odd(&self, doing: &str, reply: &Reply) -> Error {
+        let Reply::Refused(words) = reply else {
+            let message = format!("{doing} at {}: the server gives another answer than memcached does", self.label());
+            return Error::new(ErrorKind::Failed, message);
+        };
+        // It frees the old item before it finds no room for the new one.
+        let gone = if words.starts_with("SERVER_ERROR o") { "; an entry that was there is gone" } else { "" };
+        let error = self.link.refused(doing, words);
+        Error { message: format!("{}{gone}", error.message), ..error }
+    }
+}
+
+fn ttl(marks: &Marks) -> Ttl {
+    match marks.number('t') {
+        None => Ttl::Unknown,
+        Some(-1) => Ttl::Never,
+        // One that has expired wraps around (1.6.18).
+        Some(seconds) if seconds < 0 || seconds > i32::MAX.into() => Ttl::Left(0),
+        Some(seconds) => Ttl::Left(seconds.unsigned_abs() * 1000),
+    }
+}
+
+fn flags(marks: &Marks) -> u32 {
+    marks.number('f').and_then(|flags| u32::try_from(flags).ok()).unwrap_or_default()
+}
+
+/// Milliseconds after the Unix epoch.
+fn now_ms() -> i64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// A key as it stands in messages.
+fn shown(key: &StoredKey) -> String {
+    format!("`{}`", String::from_utf8_lossy(&key.key))
+}
