@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use cachectl::backend::memcached::Memcached as Connection;
 use cachectl::backend::{Backend, Cursor, ErrorKind, Options, parse};
 use cachectl::entry::{Expiry, Stored, StoredKey, Ttl, Write};
 use cachectl::pattern::Pattern;
@@ -268,27 +267,30 @@ fn looking_is_no_use_and_reading_is() {
 #[test]
 fn numbers_are_counted_by_the_server() {
     let server = Memcached::start(&[]);
-    let mut connection = Connection::connect(&server.url(), &options()).unwrap();
+    let mut connection = parse(&server.url(), &options()).unwrap()().unwrap();
     let key = StoredKey::new("a b");
-    let start = Some((7, Expiry::In(90_000)));
-    let ttl =
-        |connection: &mut Connection| connection.get_many(&[StoredKey::new("a b")]).unwrap().remove(0).unwrap().ttl;
-    assert_eq!(connection.increment(&key, 5, None), Ok(None));
-    assert_eq!(connection.increment(&key, 5, start), Ok(Some(7)));
-    assert_eq!(connection.increment(&key, 5, start), Ok(Some(12)));
-    assert!(matches!(ttl(&mut connection), Ttl::Left(left) if left > 80_000));
-    assert_eq!(connection.increment(&key, -3, None), Ok(Some(9)));
-    assert_eq!(connection.increment(&key, 0, None), Ok(Some(9)), "after `9 `, which keeps its length");
-    assert_eq!(connection.increment(&key, i64::MIN, None), Ok(Some(0)), "it stops at 0");
-    assert_eq!(connection.increment(&StoredKey::new("n"), 1, Some((u64::MAX, Expiry::Never))), Ok(Some(u64::MAX)));
+    let hour = Expiry::In(3_600_000);
+    let ttl = |connection: &mut Box<dyn Backend>| {
+        let entry = connection.get_many(&[StoredKey::new("a b")]).unwrap().remove(0).unwrap();
+        matches!(entry.ttl, Ttl::Left(left) if left > 80_000 && left <= 90_000)
+    };
+    assert_eq!(connection.increment(&key, 7, Expiry::In(90_000)), Ok(7), "there is none: it begins at 0");
+    assert_eq!(connection.increment(&key, 5, hour), Ok(12));
+    assert!(ttl(&mut connection), "one that is there keeps its ttl");
+    assert_eq!(connection.increment(&key, -3, hour), Ok(9));
+    assert_eq!(connection.increment(&key, 0, hour), Ok(9), "after `9 `, which keeps its length");
+    assert_eq!(connection.increment(&key, i64::MIN, hour), Ok(0), "it stops at 0");
+    assert_eq!(connection.increment(&StoredKey::new("n"), -5, Expiry::Never), Ok(0));
+    connection.set_many(&[write("n", u64::MAX.to_string())]).unwrap();
+    assert_eq!(connection.increment(&StoredKey::new("n"), 0, Expiry::Never), Ok(u64::MAX.into()));
     connection.set_many(&[write("text", "x")]).unwrap();
-    let error = connection.increment(&StoredKey::new("text"), 1, None).unwrap_err();
+    let error = connection.increment(&StoredKey::new("text"), 1, hour).unwrap_err();
     assert!(error.kind == ErrorKind::Unfit && error.message.contains("no decimal number"), "{error}");
 
     connection.flush().unwrap();
     assert_eq!(connection.get_many(&[key]), Ok(vec![None]));
     let locked = Memcached::start(&["-F"]);
-    let error = Connection::connect(&locked.url(), &options()).unwrap().flush().unwrap_err();
+    let error = parse(&locked.url(), &options()).unwrap()().unwrap().flush().unwrap_err();
     assert!(error.kind == ErrorKind::Unsupported && error.message.contains("-F"), "{error}");
 }
 
@@ -379,9 +381,9 @@ fn servers_that_lie_are_given_up() {
         (b"\r\n", ErrorKind::Unreachable, another),
         (b"VA 3", ErrorKind::Unreachable, "no answer"),
     ] {
-        check(&Fake::says_in_turn(&[b"MN\r\n", answer]), kind, part);
+        check(&Fake::opens_and_says(answer), kind, part);
     }
-    let odd = Fake::says_in_turn(&[b"MN\r\n", b"VA 1 t99999999999999999999 f-7\r\nv\r\n"]);
+    let odd = Fake::opens_and_says(b"VA 1 t99999999999999999999 f-7\r\nv\r\n");
     let mut backend = parse(&odd.memcached_url(), &impatient).unwrap()().unwrap();
     let entry = backend.get_many(&[StoredKey::new("k")]).unwrap().remove(0).unwrap();
     assert_eq!((entry.stored, entry.ttl), (Stored::Bytes(b"v".to_vec()), Ttl::Unknown), "numbers that are none");
@@ -392,7 +394,7 @@ fn servers_that_lie_are_given_up() {
         (b"key=a exp", ErrorKind::Unreachable, "no answer"),
     ] {
         // The listing has a connection of its own.
-        let fake = Fake::says_in_turn(&[b"MN\r\n", answer]);
+        let fake = Fake::opens_and_says(answer);
         let mut backend = parse(&fake.memcached_url(), &impatient).unwrap()().unwrap();
         let error = backend.scan(&Pattern::all(), None, Cursor::Start).unwrap_err();
         assert!(error.kind == kind && error.message.contains(part), "{part}: {error:?}");

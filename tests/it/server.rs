@@ -391,16 +391,16 @@ impl Fake {
         })
     }
 
-    /// One that says an answer to each question on a connection in turn, and is silent after the last.
-    pub fn says_in_turn(answers: &[&'static [u8]]) -> Fake {
-        let answers = answers.to_vec();
+    /// One that opens sessions as memcached does, and says `answer` to all else.
+    pub fn opens_and_says(answer: &'static [u8]) -> Fake {
         Fake::start(move |stream| {
-            let (answers, mut stream) = (answers.clone(), stream.try_clone().unwrap());
+            let mut stream = stream.try_clone().unwrap();
             // The next connection must not wait for this one; it ends when the other side does.
             thread::spawn(move || {
-                for answer in answers {
-                    let heard = stream.read(&mut [0; 4096]).is_ok_and(|count| count > 0);
-                    if !heard || stream.write_all(answer).is_err() {
+                let mut question = [0; 4096];
+                while stream.read(&mut question).is_ok_and(|count| count > 0) {
+                    let said = if question.starts_with(b"mn") { b"MN\r\n" } else { answer };
+                    if stream.write_all(said).is_err() {
                         break;
                     }
                 }

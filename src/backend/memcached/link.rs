@@ -25,7 +25,7 @@ const IDLE: Duration = Duration::from_secs(1);
 
 /// It does nothing. Without the spaces it would be shorter than what a server that speaks TLS waits for
 /// before it finds that nobody does.
-const OPENING: &[u8] = b"mn    \r\n";
+pub const OPENING: &[u8] = b"mn    \r\n";
 
 const SCHEMES: Schemes = Schemes { protocol: "memcached's", clear: "memcached://", tls: "memcacheds://" };
 

@@ -17,8 +17,8 @@ use self::dump::Dump;
 use self::link::Link;
 use self::reply::{Marks, Reply};
 use self::request::{KEY_MOST, Name, Plan, RELATIVE_MOST, exptime, line, mode};
-use super::{Abilities, Backend, Connect, Cursor, Error, ErrorKind, Kind, Options, Page, Row, no_fields};
-use crate::entry::{Condition, Entry, Expiry, Facts, Item, Stored, StoredKey, Ttl, Write};
+use super::{Abilities, Backend, Connect, Cursor, Error, ErrorKind, Options, Page, Row, no_fields};
+use crate::entry::{Condition, Entry, Expiry, Facts, Item, Kind, Stored, StoredKey, Ttl, Write};
 use crate::limits::Limits;
 use crate::pattern::Pattern;
 use crate::url::UrlError;
@@ -74,7 +74,7 @@ fn open(url: &str, options: &Options) -> Result<Connect, UrlError> {
 }
 
 /// A connection to a memcached.
-pub struct Memcached {
+struct Memcached {
     link: Link,
     limits: Limits,
     dump: Option<Dump>,
@@ -188,7 +188,12 @@ impl Backend for Memcached {
             return Ok(Page::default());
         }
         let mut dump = match (cursor, self.dump.take()) {
-            (Cursor::Start, _) => Dump::start(&self.link)?,
+            (Cursor::Start, _) => {
+                // The server passes over an item that it still holds for us: it lets go of what it has
+                // answered with when it is asked for something else.
+                self.link.ask_one("cannot list keys", link::OPENING.to_vec())?;
+                Dump::start(&self.link)?
+            }
             (at, Some(dump)) if dump.is_at(&at) => dump,
             (Cursor::At(_), _) => {
                 let message = format!("cannot go on listing {}: memcached only lists from the start", self.label());
@@ -199,58 +204,29 @@ impl Backend for Memcached {
         self.dump = page.next.is_some().then_some(dump);
         Ok(page)
     }
-}
 
-impl Memcached {
-    /// Connects to what a URL of memcached's names.
-    ///
-    /// # Errors
-    /// When the URL means nothing (a usage error), or the server cannot be reached.
-    pub fn connect(url: &str, options: &Options) -> Result<Memcached, Error> {
-        let target = url::parse(url).map_err(|error| Error::new(ErrorKind::Unfit, error.to_string()))?;
-        let link = Link::connect(&target, options)?;
-        Ok(Memcached { link, limits: options.limits, dump: None, item_most: None })
-    }
-
-    /// Adds `by` to a decimal number of 64 bits without a sign, which stops at 0 and wraps at its end; the
-    /// new number. Where there is no entry, `initial` makes one, with its ttl; `None` without.
-    ///
-    /// # Errors
-    /// When the entry is no such number, or the server cannot.
-    pub fn increment(
-        &mut self,
-        key: &StoredKey,
-        by: i64,
-        initial: Option<(u64, Expiry)>,
-    ) -> Result<Option<u64>, Error> {
-        let mut flags = format!(" v M{} D{}", if by < 0 { 'D' } else { 'I' }, by.unsigned_abs());
-        if let Some((initial, expiry)) = initial {
-            flags.push_str(&format!(" N{} J{initial}", exptime(expiry, now_ms())?));
-        }
+    /// A counter has 64 bits without a sign here: it stops at 0 and wraps at its end.
+    fn increment(&mut self, key: &StoredKey, by: i64, expiry: Expiry) -> Result<i128, Error> {
+        let (mode, start) = (if by < 0 { 'D' } else { 'I' }, by.max(0));
+        let flags = format!(" v M{mode} D{} N{} J{start}", by.unsigned_abs(), exptime(expiry, now_ms())?);
         let tried = format!("cannot increment {}", shown(key));
         let name = self.named([key], |_| tried.clone())?.remove(0);
         let reply = self.link.ask_one(&tried, line("ma", &name, &flags))?;
-        let number = match &reply {
-            Reply::Missing => return Ok(None),
-            Reply::Value(_, digits) => {
-                std::str::from_utf8(digits).ok().and_then(|digits| digits.trim_end().parse().ok())
-            }
-            _ => None,
-        };
-        number.map(Some).ok_or_else(|| self.odd(&tried, &reply))
+        let digits = if let Reply::Value(_, digits) = &reply { digits.as_slice() } else { b"" };
+        let number = std::str::from_utf8(digits).ok().and_then(|digits| digits.trim_end().parse::<u64>().ok());
+        number.map(i128::from).ok_or_else(|| self.odd(&tried, &reply))
     }
 
-    /// Drops every entry, whoever wrote it (`flush_all`).
-    ///
-    /// # Errors
-    /// When the server cannot, or may not (`-F`).
-    pub fn flush(&mut self) -> Result<(), Error> {
+    /// By `flush_all`; a server that was started with `-F` refuses.
+    fn flush(&mut self) -> Result<(), Error> {
         match self.link.ask_one("cannot clear", b"flush_all\r\n".to_vec())? {
             Reply::Line(line) if line == "OK" => Ok(()),
             reply => Err(self.odd("cannot clear", &reply)),
         }
     }
+}
 
+impl Memcached {
     /// Sends changes, one for each entry, and says of each whether it was made.
     fn change(
         &mut self,
