@@ -37,12 +37,6 @@ use std::ffi::OsString;
 use crate::exit::Exit;
 use crate::render::Printer;
 
-/// Here, so that the benchmarks have it too. Values are many small pieces or a few big ones; the
-/// system's allocator gives the big ones back and has each page of the next one faulted in again.
-#[cfg(feature = "mimalloc")]
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// Runs one command line, `cachectl` itself first, to its exit status.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     render::report_panics(Exit::Bug as i32);

@@ -61,7 +61,7 @@ pub fn ask(question: &str, otherwise: &str, printer: &mut Printer) -> Result<()>
         Some(true) => Ok(()),
         Some(false) => Err(Stop::refused(otherwise).into()),
         None => {
-            let told = format!("{question} nobody can be asked here: --yes does it, --dry-run shows");
+            let told = format!("{question} nobody can be asked here: --yes goes on without, --dry-run shows");
             Err(Stop::refused(told).into())
         }
     }

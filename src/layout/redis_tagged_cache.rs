@@ -266,7 +266,7 @@ impl Layout for RedisTaggedCache {
 
     fn caveat(&self, act: Act, _: &[&str]) -> Option<&'static str> {
         (act == Act::Invalidate && self.0.format.letter == b's').then_some(
-            "redis-tagged-cache's own invalidate (0.12) leaves the values of tags without expiry, for good; here they get one (--tag-ttl)",
+            "redis-tagged-cache's own invalidate (0.12) leaves tags without expiry; here they get one (--tag-ttl)",
         )
     }
 }

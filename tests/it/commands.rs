@@ -185,7 +185,7 @@ fn deleting_by_pattern_asks_first() {
         &[
             (&["del", "--match", "nothing*"], 1, "", "no key matching `nothing*`"),
             (&["del", "--match", "user:\\*", "--dry-run"], 0, "1 key matching `user:\\*`\n  user:*\n", ""),
-            (&["del", "--match", "user:*"], 6, "", "--yes deletes, --dry-run shows"),
+            (&["del", "--match", "user:*"], 6, "", "--yes goes on without, --dry-run shows"),
             (&["exists", "user:1"], 0, "yes\n", ""),
             (&["del", "--match", "user:*", "--yes"], 0, "", "deleted 3 keys"),
             (&["ls"], 0, "other\n", ""),
