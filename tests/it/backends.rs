@@ -527,7 +527,7 @@ fn a_counter_counts(subject: &mut Subject) {
     assert_eq!(subject.get("t"), Some(b"42".to_vec()), "{name}: and stays text");
     subject.put(Write { expiry: Expiry::In(0), ..write("gone", "7") });
     assert_eq!(subject.add("gone", 1), Ok(1), "{name}: an expired counter is none");
-    for text in ["", "x", "1.5", "1e3", " 1", "1 2", "99999999999999999999"] {
+    for text in ["", "x", "1.5", "1e3", "99999999999999999999"] {
         subject.set("n", text);
         let error = subject.add("n", 1).unwrap_err();
         assert_eq!(error.kind, ErrorKind::Unfit, "{name}: {text:?}: {error}");
@@ -556,7 +556,7 @@ fn a_counter_has_a_sign_and_64_bits() {
             assert!(error.kind == ErrorKind::Unfit && error.message.contains("64 bits"), "{name}: {error}");
             assert_eq!(subject.add("k", 0), Ok(start.into()), "{name}: it is left as it was");
         }
-        for text in ["01", "+1", "-0", "1\n"] {
+        for text in ["01", "+1", "-0", "1\n", " 1", "1 2"] {
             subject.set("k", text);
             assert_eq!(subject.add("k", 1).unwrap_err().kind, ErrorKind::Unfit, "{name}: {text:?}");
         }
