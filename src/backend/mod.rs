@@ -281,6 +281,22 @@ impl Error {
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Error {
         Error { kind, message: message.into() }
     }
+
+    /// The same, where `done` of `total` had been done before, and of `in_doubt` nobody answered.
+    fn after(self, done: usize, in_doubt: usize, total: usize) -> Error {
+        let unknown = match in_doubt {
+            0 => String::new(),
+            _ if total == 1 => "; whether it was done is not known".to_owned(),
+            count => format!("; of {count} more it is not known whether they were done"),
+        };
+        match done {
+            0 => Error { message: format!("{}{unknown}", self.message), ..self },
+            count => {
+                let message = format!("{count} of {total} were done{unknown}; {}", self.message);
+                Error::new(ErrorKind::Partial, message)
+            }
+        }
+    }
 }
 
 impl fmt::Display for Error {

@@ -272,18 +272,9 @@ impl Redis {
                 Err(_) => {}
             }
         }
-        let Some(failure) = failure else { return Ok(done) };
-        let unknown = match sent - answered {
-            0 => String::new(),
-            _ if total == 1 => "; whether it was done is not known".to_owned(),
-            count => format!("; of {count} more it is not known whether they were done"),
-        };
-        match done.len() {
-            0 => Err(Error { message: format!("{}{unknown}", failure.message), ..failure }),
-            count => {
-                let message = format!("{count} of {total} were done{unknown}; {}", failure.message);
-                Err(Error::new(ErrorKind::Partial, message))
-            }
+        match failure {
+            None => Ok(done),
+            Some(failure) => Err(failure.after(done.len(), sent - answered, total)),
         }
     }
 
