@@ -81,9 +81,13 @@ impl Exit {
         if yes { Exit::Yes } else { Exit::No }
     }
 
-    /// The status that an error ends with: that of the first cause that has one.
+    /// The status that an error ends with: that of the first cause that has one, and before all causes that
+    /// of a [`Stop`] that was added to them.
     #[must_use]
     pub fn of(error: &anyhow::Error) -> Exit {
+        if let Some(stop) = error.downcast_ref::<Stop>() {
+            return stop.exit;
+        }
         error.chain().find_map(Exit::of_cause).unwrap_or(Exit::Unreachable)
     }
 

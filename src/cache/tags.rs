@@ -11,7 +11,7 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 
 use super::{Cache, Error};
 use crate::backend::{Cursor, ErrorKind};
-use crate::entry::{Condition, Expiry, Stored, StoredKey, Ttl, Write};
+use crate::entry::{Condition, Entry, Expiry, Stored, StoredKey, Ttl, Write};
 use crate::layout::{self, Name, Tagging};
 
 /// How long a new tag value stays: `lifetime_for_tags` of redis-tagged-cache 0.12.1, one day.
@@ -40,8 +40,8 @@ pub struct Invalidated {
     pub name: String,
     /// Where its value is; `None` where the backend keeps tags with the entries.
     pub stored_key: Option<StoredKey>,
-    /// Whether there was such a tag.
-    pub existed: bool,
+    /// Whether there was such a tag; `None` where the answer was lost.
+    pub existed: Option<bool>,
     /// The hash of its new value; `None` where it has none.
     pub value_hash: Option<String>,
     /// Entries that were deleted, where the backend keeps tags with the entries.
@@ -102,7 +102,40 @@ impl Cache {
             self.make_tags(names)?;
             places = self.locate(names)?;
         }
-        places.into_iter().map(|place| place.ok_or_else(gone)).collect()
+        let each = names.iter().zip(places);
+        each.map(|(name, place)| place.map_or_else(|| Err(self.no_value(name)), Ok)).collect()
+    }
+
+    /// Why a tag of `name` has no value, although it was given one just now.
+    fn no_value(&mut self, name: &Name) -> Error {
+        let tags = self.tagging().map(|tagging| tagging.tags_sorted(&name.tags)).unwrap_or_default();
+        let keys = self.layout.needs(name).unwrap_or_default();
+        let facts = self.backend.facts_many(&keys).unwrap_or_default();
+        let mut others = tags.iter().zip(keys).zip(facts).filter_map(|(tag, facts)| {
+            let kind = facts?.kind;
+            (!["string", "bytes"].contains(&kind.as_str())).then_some((tag, kind))
+        });
+        let message = match others.next() {
+            Some(((tag, key), kind)) => format!(
+                "where the tag `{tag}` has its value, at `{key}`, is a {kind}: `invalidate` puts a value in its place"
+            ),
+            None => "a tag went away while the entry was to be stored: the server evicts, or somebody deletes tags"
+                .to_owned(),
+        };
+        Error::Backend(crate::backend::Error::new(ErrorKind::Failed, message))
+    }
+
+    /// The tags of `name` that have no value, each once: while one has none, no entry is found under it.
+    ///
+    /// # Errors
+    /// The backend's; [`Error::Name`] when the layout has no tags.
+    pub fn missing_tags(&mut self, name: &Name) -> Result<Vec<String>, Error> {
+        let tags = self.need_tagging()?.tags_sorted(&name.tags);
+        let found = self.needed(std::slice::from_ref(name))?.remove(0);
+        let mut missing: Vec<String> =
+            tags.into_iter().zip(found).filter(|(_, value)| value.is_none()).map(|(tag, _)| tag).collect();
+        missing.dedup();
+        Ok(missing)
     }
 
     /// What there is of tags. Nothing is written.
@@ -129,41 +162,71 @@ impl Cache {
     }
 
     /// Makes every entry of each tag a miss: on a layout with tags by new values, all in one round
-    /// trip whatever they reach; else by deleting what the backend has tagged so.
+    /// trip whatever they reach; else by deleting what the backend has tagged so. Adds the tags that it is
+    /// done for to `done`.
     ///
     /// # Errors
-    /// The backend's; [`Error::Name`] when neither layout nor backend keeps tags.
-    pub fn invalidate(&mut self, names: &[String], unknown: Unknown) -> Result<Vec<Invalidated>, Error> {
-        let Some(tagging) = self.tagging() else {
-            let evicted = names.iter().map(|name| {
+    /// The backend's; [`Error::Name`] when neither layout nor backend keeps tags. `done` then has the tags
+    /// that are known to be done all the same.
+    pub fn invalidate(&mut self, names: &[String], unknown: Unknown, done: &mut Vec<Invalidated>) -> Result<(), Error> {
+        let Some(tagging) = self.layout.tagging() else {
+            for name in names {
                 let count = self.backend.evict(name).map_err(untagged)?;
-                let (stored_key, value_hash) = (None, None);
-                Ok(Invalidated { name: name.clone(), stored_key, existed: count > 0, value_hash, deleted: Some(count) })
-            });
-            return evicted.collect();
+                let (existed, deleted) = (Some(count > 0), Some(count));
+                let name = name.clone();
+                done.push(Invalidated { name, stored_key: None, existed, value_hash: None, deleted });
+            }
+            return Ok(());
         };
         let keys: Vec<StoredKey> = names.iter().map(|name| tagging.tag_key(name)).collect();
         if tagging.deletes() {
-            let done = self.backend.delete_many(&keys)?;
-            let each = names.iter().zip(keys).zip(done);
-            return Ok(each.map(|((name, key), existed)| invalidated(name, key, existed, None)).collect());
+            return match self.backend.delete_many(&keys) {
+                Ok(existed) => {
+                    let each = names.iter().zip(keys).zip(existed);
+                    done.extend(each.map(|((name, key), existed)| invalidated(name, key, Some(existed), None)));
+                    Ok(())
+                }
+                Err(error) => {
+                    let each = names.iter().zip(&keys).zip(self.held(&keys)).filter(|(_, held)| held.is_none());
+                    done.extend(each.map(|((name, key), _)| invalidated(name, key.clone(), None, None)));
+                    Err(error.into())
+                }
+            };
         }
         // A write only where there is one, then a write only where there is none: whether the tag was there is told
         // in the round trip that sets it, and what another client makes in between is newer than this.
         let mut writes = Vec::with_capacity(2 * names.len());
-        let mut hashes = Vec::with_capacity(names.len());
+        let mut values = Vec::with_capacity(names.len());
         for key in &keys {
             let write = value(tagging, key.clone(), Condition::IfPresent, self.tag_expiry)?;
-            hashes.push(tagging.hash(write.data.as_bytes().unwrap_or_default()));
+            values.push(write.data.as_bytes().unwrap_or_default().to_vec());
             let made = (unknown == Unknown::Make).then(|| Write { condition: Condition::IfAbsent, ..write.clone() });
             writes.push(write);
             writes.extend(made);
         }
-        let done = self.backend.set_many(&writes)?;
-        let each = names.iter().zip(keys).zip(hashes).zip(done.chunks(writes.len() / names.len().max(1)));
-        let each = each
-            .map(|(((name, key), hash), done)| invalidated(name, key, done[0], done.contains(&true).then_some(hash)));
-        Ok(each.collect())
+        let written = match self.backend.set_many(&writes) {
+            Ok(written) => written,
+            Err(error) => {
+                let held = self.held(&keys);
+                let hash = |value: &[u8]| self.layout.tagging().map(|tagging| tagging.hash(value));
+                let each = names.iter().zip(keys).zip(values.iter().zip(&held));
+                let each = each.filter(|(_, (value, held))| held.as_ref() == Some(*value));
+                done.extend(each.map(|((name, key), (value, _))| invalidated(name, key, None, hash(value))));
+                return Err(error.into());
+            }
+        };
+        let each = names.iter().zip(keys).zip(values).zip(written.chunks(writes.len() / names.len().max(1)));
+        done.extend(each.map(|(((name, key), value), written)| {
+            let hash = written.contains(&true).then(|| tagging.hash(&value));
+            invalidated(name, key, Some(written[0]), hash)
+        }));
+        Ok(())
+    }
+
+    /// What tags hold after a write of them failed; nothing when that cannot be told.
+    fn held(&mut self, keys: &[StoredKey]) -> Vec<Option<Vec<u8>>> {
+        let bytes = |entry: Option<Entry>| entry.map(|entry| entry.stored.as_bytes().unwrap_or_default().to_vec());
+        self.backend.get_many(keys).map(|held| held.into_iter().map(bytes).collect()).unwrap_or_default()
     }
 
     /// A page of the tags of the namespace, from `cursor` on; `known` are names that they may have.
@@ -240,7 +303,7 @@ impl Tag {
     }
 }
 
-fn invalidated(name: &str, key: StoredKey, existed: bool, value_hash: Option<String>) -> Invalidated {
+fn invalidated(name: &str, key: StoredKey, existed: Option<bool>, value_hash: Option<String>) -> Invalidated {
     Invalidated { name: name.to_owned(), stored_key: Some(key), existed, value_hash, deleted: None }
 }
 
@@ -253,12 +316,6 @@ fn value(tagging: &Tagging, key: StoredKey, condition: Condition, expiry: Expiry
     })?;
     let data = Stored::Bytes(tagging.fresh(random));
     Ok(Write { key, data, expiry, condition, tag: None })
-}
-
-/// A tag that was made is not there any more when it is read.
-fn gone() -> Error {
-    let message = "a tag went away while the entry was to be stored: the server evicts, or somebody deletes tags";
-    Error::Backend(crate::backend::Error::new(ErrorKind::Failed, message))
 }
 
 /// The backend keeps no tags either.

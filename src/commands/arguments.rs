@@ -8,6 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use clap::builder::TypedValueParser;
 use clap::{Arg, Args};
 use jiff::{SpanRelativeTo, Timestamp};
 
@@ -127,7 +128,7 @@ fn read_all(source: impl std::io::Read, limits: &Limits) -> Result<Vec<u8>> {
 #[derive(Clone, Debug, Args)]
 pub struct Tags {
     /// Tag that the entry is stored with, where the layout has tags; may be repeated
-    #[arg(long = "tag", value_name = "TAG", action = clap::ArgAction::Append)]
+    #[arg(long = "tag", value_name = "TAG", action = clap::ArgAction::Append, value_parser = tag())]
     pub tags: Vec<String>,
 }
 
@@ -167,16 +168,31 @@ impl TagTtl {
     }
 }
 
+/// A tag on the command line: text, as in every library that has tags.
+pub fn tag() -> impl TypedValueParser<Value = String> {
+    clap::builder::OsStringValueParser::new().try_map(|tag| {
+        let wrong =
+            |tag: OsString| format!("a tag is text in UTF-8, and `{}` is none", tag.as_encoded_bytes().escape_ascii());
+        tag.into_string().map_err(wrong)
+    })
+}
+
 /// The lines of a file of names; `-` is stdin. Blank lines are passed over.
 ///
 /// # Errors
 /// When it cannot be read, is too long or is not UTF-8.
 pub fn lines(name: &OsString, limits: &Limits) -> Result<Vec<String>> {
     let bytes = if name == "-" { read_stdin(limits)? } else { read_file(name, limits)? };
-    let text = String::from_utf8(bytes)
-        .map_err(|error| Stop::usage(format!("a name is not UTF-8: byte {}", error.utf8_error().valid_up_to())))?;
-    let lines = text.split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line));
-    Ok(lines.filter(|line| !line.is_empty()).map(str::to_owned).collect())
+    let lines = bytes.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    let named = lines.enumerate().filter(|(_, line)| !line.is_empty()).map(|(at, line)| {
+        let text = std::str::from_utf8(line).map(str::to_owned);
+        Ok(text.map_err(|_| {
+            let file = if name == "-" { "stdin".to_owned() } else { Path::new(name).display().to_string() };
+            let (at, line) = (at + 1, line.escape_ascii());
+            Stop::usage(format!("line {at} of {file}: a name is text in UTF-8, and `{line}` is none"))
+        })?)
+    });
+    named.collect()
 }
 
 /// The bytes of keys: what was typed, or what that stands for when it is in the escapes that a

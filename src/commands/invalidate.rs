@@ -1,5 +1,6 @@
 //! `invalidate`: make every entry of some tags a miss.
 
+use std::collections::HashSet;
 use std::ffi::OsString;
 
 use anyhow::{Context as _, Result};
@@ -22,7 +23,7 @@ use crate::render::{self, Printer, Record, escape};
 #[command(group(clap::ArgGroup::new("what").args(["tags", "from", "all"]).required(true).multiple(true)))]
 pub struct Args {
     /// Tags, taken literally
-    #[arg(value_name = "TAG", conflicts_with = "all")]
+    #[arg(value_name = "TAG", conflicts_with = "all", value_parser = arguments::tag())]
     tags: Vec<String>,
     /// Tags from a file, one a line; - for stdin
     #[arg(long, value_name = "FILE", conflicts_with = "all")]
@@ -43,8 +44,8 @@ pub struct Args {
     tag_ttl: TagTtl,
 }
 
-/// Tags that are invalidated in one round trip.
-const BATCH: usize = 1000;
+/// Tags that are invalidated in one round trip: two writes each, and what can be told when one fails.
+const BATCH: usize = 500;
 
 pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> {
     super::records(printer)?;
@@ -52,7 +53,7 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
     let mut cache = target::open(global, printer)?;
     cache.keep_tags(args.tag_ttl.expiry());
     let tags = match args.all {
-        true => vec![cache.tag_of_all().context("cannot invalidate everything: `clear` deletes entries")?.to_owned()],
+        true => vec![cache.tag_of_all().context("cannot invalidate all (`clear` deletes entries)")?.to_owned()],
         false => tags,
     };
     if args.dry_run {
@@ -125,6 +126,7 @@ fn place(tag: &Tag) -> String {
 fn standing(tag: &Tag, args: &Args) -> String {
     let would = if args.must_exist { "not there" } else { "not there: would be made" };
     match (tag.entries, tag.ttl) {
+        (Some(0), _) => "not there: nothing to delete".to_owned(),
         (Some(count), _) => format!("{}: would be deleted", render::count(count, "entry", "entries")),
         (None, None) => would.to_owned(),
         (None, Some(Ttl::Never)) => "there, without expiry: invalidated before".to_owned(),
@@ -139,18 +141,28 @@ fn invalidate(cache: &mut Cache, tags: &[String], args: &Args, printer: &mut Pri
     let unknown = if args.must_exist { Unknown::Leave } else { Unknown::Make };
     let mut progress = printer.progress("invalidating");
     let (mut done, mut made, mut missing, mut deleted) = (0_usize, 0, 0, None);
-    for batch in tags.chunks(BATCH) {
-        let batch = cache.invalidate(batch, unknown).map_err(anyhow::Error::from);
-        let batch = batch.map_err(|error| if done > 0 { error.context(partly(tags, done)) } else { error });
-        for one in batch.context("cannot invalidate")? {
-            let was_made = !one.existed && one.value_hash.is_some();
+    for (before, batch) in tags.chunks(BATCH).enumerate() {
+        let mut batch_done = Vec::with_capacity(batch.len());
+        let failed = cache.invalidate(batch, unknown, &mut batch_done).err();
+        for one in &batch_done {
+            let absent = one.existed == Some(false);
+            let was_made = absent && one.value_hash.is_some();
             made += u64::from(was_made);
-            missing += u64::from(!one.existed && !was_made);
+            missing += u64::from(absent && !was_made);
             deleted = one.deleted.map(|count| count + deleted.unwrap_or(0)).or(deleted);
             done += 1;
             if printer.records() == Some(true) {
-                printer.record(&told(&one))?;
+                printer.record(&told(one))?;
             }
+        }
+        if let Some(error) = failed {
+            drop(progress);
+            let mut error = anyhow::Error::from(error);
+            if done > 0 || Exit::of(&error) == Exit::Partial {
+                let message = partly(tags, done, &tags[before * BATCH..], &batch_done);
+                error = error.context(Stop { exit: Exit::Partial, message });
+            }
+            return Err(error.context("cannot invalidate"));
         }
         progress.set(done as u64);
     }
@@ -170,12 +182,32 @@ fn invalidate(cache: &mut Cache, tags: &[String], args: &Args, printer: &mut Pri
     Ok(if missing > 0 && args.must_exist { Exit::No } else { Exit::Yes })
 }
 
-/// Which tags are done when the next batch fails.
-fn partly(tags: &[String], done: usize) -> Stop {
-    let (last, count) = (escape::line(tags[done - 1].as_bytes()), render::count(done as u64, "tag", "tags"));
-    let message =
-        format!("{count} of {} were invalidated, up to `{last}`; the same command again does no harm", tags.len());
-    Stop { exit: Exit::Partial, message }
+/// Tags named in a message.
+const NAMED: usize = 5;
+
+/// Which tags are done when a batch, at the beginning of `rest`, fails.
+fn partly(tags: &[String], done: usize, rest: &[String], batch_done: &[Invalidated]) -> String {
+    let total = render::count(tags.len() as u64, "tag", "tags");
+    let again = "the same command again does no harm";
+    let named = |tag: &str| format!("`{}`", escape::line(tag.as_bytes()));
+    let Some(last) = batch_done.last() else {
+        return match tags.len() - rest.len() {
+            0 => format!("which of {total} are invalidated is not known; {again}"),
+            before => {
+                let last = named(&tags[before - 1]);
+                format!("{done} of {total} are invalidated for certain, up to {last}; {again}")
+            }
+        };
+    };
+    let names: HashSet<&str> = batch_done.iter().map(|one| one.name.as_str()).collect();
+    let left: Vec<&String> = rest.iter().filter(|tag| !names.contains(tag.as_str())).collect();
+    let more = match left.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let left: Vec<String> = left.into_iter().take(NAMED).map(|tag| named(tag)).collect();
+    let (last, left) = (named(&last.name), left.join(", "));
+    format!("{done} of {total} are invalidated, the last of them {last}, and not {left}{more}; {again}")
 }
 
 fn told(one: &Invalidated) -> Record {

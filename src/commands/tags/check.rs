@@ -26,10 +26,7 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
     let records = crate::commands::records(printer)?;
     let names = args.tags.names(std::slice::from_ref(&args.key), global.escaped)?;
     let mut cache = target::open(global, printer)?;
-    let all = cache.tag_of_all()?.to_owned();
-    let tags: Vec<String> = args.tags.tags.iter().cloned().chain([all]).collect();
-    let tags = cache.tags(&tags).context("cannot look at the tags")?;
-    let missing: Vec<String> = tags.into_iter().filter(|tag| tag.ttl.is_none()).filter_map(|tag| tag.name).collect();
+    let missing = cache.missing_tags(&names[0]).context("cannot look at the tags")?;
     let stored_key = cache.locate(&names).context("cannot look at the tags")?.remove(0);
     let facts = cache.facts(&names).context("cannot look")?.remove(0);
     let live = facts.is_some();
