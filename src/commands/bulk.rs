@@ -126,8 +126,10 @@ pub fn delete(cache: &mut Cache, pattern: &Pattern, printer: &mut Printer) -> Re
     Ok(if count == 0 { Exit::No } else { Exit::Yes })
 }
 
-fn partly(count: u64) -> Stop {
-    Stop { exit: Exit::Partial, message: format!("{count} keys were deleted before this; the same command goes on") }
+/// What is to be said when not all is deleted.
+pub fn partly(count: u64) -> Stop {
+    let keys = render::count(count, "key was", "keys were");
+    Stop { exit: Exit::Partial, message: format!("{keys} deleted before this; the same command goes on") }
 }
 
 /// Deletes the next page of the walk; `None` at its end.

@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result};
 
-use super::super::bulk::ask;
+use super::super::bulk::{ask, partly};
 use super::super::ls::Seen;
 use super::{Global, KnownNames, target};
 use crate::cache::{Cache, Reach, Standing};
@@ -41,25 +41,30 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
     let records = crate::commands::records(printer)?;
     let mut cache = target::open(global, printer)?;
     let known = args.known.of(&cache, global)?;
+    // Entries first and tags after: the tags of an entry are older than it, so that an entry which these tags do not
+    // reach has none, and is not one that was stored a moment ago.
+    let entries = entries(&mut cache, printer)?;
     let reach = cache.reach(&known).context("cannot read the tags")?;
-    let found = survey(&mut cache, &reach, args, printer)?;
-    if records && (args.dry_run || found.to_delete == 0) {
-        printer.record(&found.record(&reach))?;
-    } else {
-        found.tell(&reach, printer)?;
+    let found = judge(&cache, &reach, entries, args)?;
+    let ends = args.dry_run || found.to_delete.is_empty();
+    match (records, ends) {
+        (false, _) => found.tell(&reach, cache.label(), printer)?,
+        (true, true) => printer.record(&found.record(&reach))?,
+        // The record is of what was done, and comes then.
+        (true, false) => {}
     }
-    if found.to_delete == 0 || args.dry_run {
-        return Ok(if found.to_delete == 0 { Exit::No } else { Exit::Yes });
+    if ends {
+        return Ok(Exit::answer(!found.to_delete.is_empty()));
     }
+    let count = render::count(found.to_delete.len() as u64, "entry", "entries");
     if !args.yes {
-        let entries = render::count(found.to_delete, "entry", "entries");
-        ask(&format!("delete {entries} on {}?", cache.label()), "nothing was deleted", printer)?;
+        ask(&format!("delete {count} on {}?", cache.label()), "nothing was deleted", printer)?;
     }
-    let deleted = delete(&mut cache, &reach, args, printer)?;
+    let deleted = delete(&mut cache, &found.to_delete, printer)?;
     if records {
         printer.record(&found.record(&reach).with("deleted", deleted))?;
     }
-    printer.note(&format!("deleted {}", render::count(deleted, "entry", "entries")));
+    printer.note(&format!("deleted {deleted} of {count}"));
     Ok(Exit::Yes)
 }
 
@@ -69,24 +74,23 @@ struct Tally {
     live: u64,
     probable: u64,
     dead: u64,
-    to_delete: u64,
-    sample: Vec<StoredKey>,
+    to_delete: Vec<StoredKey>,
 }
 
 impl Tally {
     fn record(&self, reach: &Reach) -> Record {
-        let sample: Vec<String> = self.sample.iter().map(ToString::to_string).collect();
+        let sample: Vec<String> = self.to_delete.iter().take(SAMPLE).map(ToString::to_string).collect();
         Record::new()
             .with("live", self.live)
             .with("dead", self.dead)
             .with("probably_dead", self.probable)
-            .with("to_delete", self.to_delete)
+            .with("to_delete", self.to_delete.len())
             .with("tags", reach.tags)
             .with("tags_together", reach.size)
             .with("sample", sample)
     }
 
-    fn tell(&self, reach: &Reach, printer: &mut Printer) -> Result<()> {
+    fn tell(&self, reach: &Reach, label: &str, printer: &mut Printer) -> Result<()> {
         let tags = render::count(reach.tags as u64, "tag", "tags");
         let rows = [
             (self.live, "live".to_owned()),
@@ -96,10 +100,13 @@ impl Tally {
         for (count, what) in rows.iter().filter(|(count, _)| *count > 0) {
             printer.line(&format!("{count} {what}"))?;
         }
-        for key in &self.sample {
+        for key in self.to_delete.iter().take(SAMPLE) {
             printer.line(&format!("  {}", escape::message(&key.to_string())))?;
         }
-        if self.probable > 0 && self.to_delete == 0 {
+        if self.live + self.dead + self.probable == 0 {
+            printer.note(&format!("no entries in this namespace on {label}"));
+        }
+        if self.probable > 0 && self.to_delete.is_empty() {
             printer.note(
                 "what is probably dead is left: --probable deletes it, too; --known FILE of names makes it surer",
             );
@@ -114,45 +121,44 @@ impl Args {
     }
 }
 
-fn survey(cache: &mut Cache, reach: &Reach, args: &Args, printer: &mut Printer) -> Result<Tally> {
+/// The entries of the namespace, each once.
+fn entries(cache: &mut Cache, printer: &mut Printer) -> Result<Vec<StoredKey>> {
     let mut progress = printer.progress("looking");
-    let (mut found, mut seen) = (Tally::default(), Seen::default());
+    let (mut entries, mut seen) = (Vec::new(), Seen::default());
     let mut walk = cache.walk(Pattern::all(), None);
     while let Some(page) = walk.next(cache).context("cannot list entries")? {
-        for met in page.into_iter().filter(|met| seen.is_new(&met.stored_key)) {
-            let standing = cache.standing(reach, &met.stored_key)?;
-            match standing {
-                Standing::Live => found.live += 1,
-                Standing::Dead => found.dead += 1,
-                Standing::ProbablyDead => found.probable += 1,
-            }
-            if args.takes(standing) {
-                found.to_delete += 1;
-                if found.sample.len() < SAMPLE {
-                    found.sample.push(met.stored_key);
-                }
-            }
+        entries.extend(page.into_iter().map(|met| met.stored_key).filter(|key| seen.is_new(key)));
+        progress.set(entries.len() as u64);
+    }
+    Ok(entries)
+}
+
+fn judge(cache: &Cache, reach: &Reach, entries: Vec<StoredKey>, args: &Args) -> Result<Tally> {
+    let mut found = Tally::default();
+    for entry in entries {
+        let standing = cache.standing(reach, &entry)?;
+        match standing {
+            Standing::Live => found.live += 1,
+            Standing::Dead => found.dead += 1,
+            Standing::ProbablyDead => found.probable += 1,
         }
-        progress.set(found.live + found.dead + found.probable);
+        if args.takes(standing) {
+            found.to_delete.push(entry);
+        }
     }
     Ok(found)
 }
 
-/// What was reached when this began stays; a tag that came since then reaches entries that are newer, too,
-/// so that only what was there at the survey's end could be deleted wrongly, and is a miss then.
-fn delete(cache: &mut Cache, reach: &Reach, args: &Args, printer: &mut Printer) -> Result<u64> {
+/// Entries that are deleted in one round trip.
+const BATCH: usize = 1000;
+
+fn delete(cache: &mut Cache, entries: &[StoredKey], printer: &mut Printer) -> Result<u64> {
     let mut progress = printer.progress("deleting");
     let mut count = 0;
-    let mut walk = cache.walk(Pattern::all(), None);
-    while let Some(page) = walk.next(cache).context("cannot list entries")? {
-        let mut keys = Vec::new();
-        for met in page {
-            if args.takes(cache.standing(reach, &met.stored_key)?) {
-                keys.push(met.stored_key);
-            }
-        }
-        let deleted = if keys.is_empty() { Vec::new() } else { cache.delete_at(&keys).context("cannot delete")? };
-        count += deleted.iter().filter(|deleted| **deleted).count() as u64;
+    for batch in entries.chunks(BATCH) {
+        let deleted = cache.delete_at(batch).map_err(anyhow::Error::from);
+        let deleted = deleted.map_err(|error| if count > 0 { error.context(partly(count)) } else { error });
+        count += deleted.context("cannot delete")?.iter().filter(|deleted| **deleted).count() as u64;
         progress.set(count);
     }
     Ok(count)
