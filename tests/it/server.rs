@@ -102,8 +102,13 @@ impl Server {
 
     /// A command of the test's own, past the code under test.
     pub fn command(&self, arguments: &[&[u8]]) -> redis::Value {
-        let address = redis::ConnectionAddr::Unix(self.socket());
-        let mut connection = redis::Client::open(address).unwrap().get_connection().unwrap();
+        self.command_in(0, arguments)
+    }
+
+    /// The same in another database.
+    pub fn command_in(&self, db: i64, arguments: &[&[u8]]) -> redis::Value {
+        let url = format!("redis+unix://{}?db={db}", self.socket().display());
+        let mut connection = redis::Client::open(url).unwrap().get_connection().unwrap();
         let mut command = redis::Cmd::new();
         for argument in arguments {
             command.arg(*argument);
@@ -373,6 +378,29 @@ impl Fake {
     pub fn always_says(answer: &'static [u8]) -> Fake {
         Fake::start(move |stream| {
             while stream.read(&mut [0; 4096]).is_ok_and(|count| count > 0) && stream.write_all(answer).is_ok() {}
+            false
+        })
+    }
+
+    /// One that says OK to so many SETs, and then is gone for good.
+    pub fn dies_after(answers: usize) -> Fake {
+        const SET: &[u8] = b"\r\nSET\r\n";
+        let left = AtomicU64::new(answers as u64);
+        Fake::start(move |stream| {
+            let (mut question, mut part) = (Vec::new(), [0; 1 << 16]);
+            while let Ok(count @ 1..) = stream.read(&mut part) {
+                question.extend_from_slice(&part[..count]);
+                while let Some(at) = question.windows(SET.len()).position(|window| window == SET) {
+                    question.drain(..at + SET.len());
+                    let alive = left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+                    if alive.is_err() || stream.write_all(b"+OK\r\n").is_err() {
+                        return false;
+                    }
+                }
+                if left.load(Ordering::SeqCst) == 0 {
+                    return false;
+                }
+            }
             false
         })
     }
