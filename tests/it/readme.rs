@@ -6,8 +6,13 @@ use std::path::Path;
 use cachectl::backend::BACKENDS;
 use cachectl::cli::Cli;
 use cachectl::codec::LAYERS;
+use cachectl::layout::LAYOUTS;
 use cachectl::limits::{LIMITS, Limits};
 use clap::CommandFactory as _;
+
+use crate::env::{Env, ttl_as_given};
+use crate::python;
+use crate::server::Server;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -66,6 +71,56 @@ fn every_backend_and_layer_is_there() {
         let parameters: Vec<&str> = layer.parameters.iter().map(|parameter| parameter.name).collect();
         assert_eq!(row[2], parameters.join(", "), "{names}");
     }
+}
+
+#[test]
+fn every_layout_is_there_with_the_version_that_the_tests_have() {
+    let rows = rows(&section("Three URLs"));
+    let pinned = fs::read_to_string(root().join("tests/requirements.txt")).unwrap();
+    for layout in LAYOUTS {
+        let named = |cell: &str| cell.split(", ").any(|one| one == layout.example);
+        let row = rows.iter().find(|row| named(&row[0])).unwrap_or_else(|| panic!("no layout {}", layout.example));
+        assert!(layout.schemes.iter().all(|scheme| row[0].contains(&format!("{scheme}:"))), "{row:?}");
+        let mut words = row[1].split([' ', ';']);
+        let (library, version) = (words.next().unwrap(), words.next().unwrap());
+        let pin = |line: &str| line.split("==").next().unwrap().split('[').next() == Some(library);
+        let pin = pinned.lines().find(|line| pin(line)).unwrap_or_else(|| panic!("{library} is not pinned"));
+        assert!(pin.ends_with(&format!("=={version}")), "{library} {version}: {pin}");
+    }
+}
+
+/// The blocks of `language` in `text`.
+fn blocks<'a>(text: &'a str, language: &str) -> Vec<&'a str> {
+    let fence = format!("```{language}\n");
+    text.split(&fence).skip(1).map(|rest| rest.split("```").next().unwrap()).collect()
+}
+
+/// The examples, run as they are written on servers of their own: only the port 6379 and the directory /var/cache/shop
+/// are others. Each command prints what stands below it, on both streams together.
+#[test]
+fn every_example_does_what_it_says() {
+    let section = section("Libraries");
+    assert!(section.contains("`export CACHECTL_BACKEND=redis://localhost:6379/0`"));
+    let binaries = Path::new(env!("CARGO_BIN_EXE_cachectl")).parent().unwrap();
+    let path = format!("{}:{}", binaries.display(), std::env::var("PATH").unwrap());
+    let examples: Vec<&str> = section.split("\n**").skip(1).collect();
+    for example in &examples {
+        let server = Server::start(&[]);
+        let env = Env::of("/bin/sh").with("CACHECTL_BACKEND", format!("redis://localhost:{}/0", server.port));
+        let env = env.with("PATH", &path);
+        let (port, directory) = (server.port.to_string(), env.path("shop").display().to_string());
+        let here = |text: &str| text.replace("6379", &port).replace("/var/cache/shop", &directory);
+        let ([program], [session]) = (&blocks(example, "python")[..], &blocks(example, "console")[..]) else {
+            panic!("one program and one session: {example}")
+        };
+        python::run(&here(program), &[]);
+        let steps = session.split("$ ").skip(1).map(|step| step.split_once('\n').unwrap());
+        for (command, expected) in steps {
+            let ran = env.run(["-c", &format!("{} 2>&1", here(command))]);
+            assert_eq!(ttl_as_given(std::str::from_utf8(&ran.stdout).unwrap()), here(expected), "{ran}");
+        }
+    }
+    assert_eq!(examples.len(), 5);
 }
 
 #[test]
