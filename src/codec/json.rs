@@ -9,7 +9,7 @@
 use num_bigint::BigInt;
 
 use super::cursor::Cursor;
-use super::keys::{Keys, drop_repeated};
+use super::keys::{Keys, are_distinct, drop_repeated};
 use super::{Error, Parameters, Row, Serializer, Work};
 use crate::limits::Limits;
 use crate::value::code_point::{invalid_at, push_code_point};
@@ -42,9 +42,9 @@ impl Serializer for Json {
     fn decode(&self, bytes: Vec<u8>, limits: &Limits, notes: &mut Vec<String>) -> Result<Value, Error> {
         let bytes = utf8(bytes, notes)?;
         limits.check("decoded", bytes.len() as u64).map_err(|exceeded| Error::limit("json", None, exceeded))?;
-        let (drafted, repeated) = Reader::new(&bytes, limits).document()?;
+        let (drafted, suspects) = Reader::new(&bytes, limits).document()?;
         let mut value = drafted.over(bytes);
-        drop_repeated(&repeated, &mut value, notes);
+        drop_repeated(&suspects, &mut value, notes);
         Ok(value)
     }
 
@@ -116,8 +116,8 @@ struct Reader<'a> {
     /// The members of all open containers, the innermost last.
     members: Vec<Node>,
     nodes: u64,
-    /// Dicts that have equal keys.
-    repeated: Vec<Id>,
+    /// Dicts that may have equal keys.
+    suspects: Vec<Id>,
     /// Where strings are unescaped.
     scratch: Vec<u8>,
 }
@@ -128,8 +128,6 @@ struct Open {
     dict: bool,
     /// Where its members start.
     members: usize,
-    /// Where its keys start.
-    keys: usize,
 }
 
 impl<'a> Reader<'a> {
@@ -142,12 +140,12 @@ impl<'a> Reader<'a> {
             open: Vec::with_capacity(16),
             members: Vec::with_capacity(64),
             nodes: 0,
-            repeated: Vec::new(),
+            suspects: Vec::new(),
             scratch: Vec::new(),
         }
     }
 
-    /// Reads one value and nothing after it. Returns it with the dicts that have equal keys.
+    /// Reads one value and nothing after it. Returns it with the dicts that may have equal keys.
     fn document(mut self) -> Result<(Drafted, Vec<Id>), Error> {
         if self.cursor.rest().starts_with(b"\xef\xbb\xbf") {
             self.cursor.pass(3);
@@ -167,7 +165,7 @@ impl<'a> Reader<'a> {
         };
         self.blanks();
         match self.cursor.peek() {
-            None => Ok((self.draft.finish(root), self.repeated)),
+            None => Ok((self.draft.finish(root), self.suspects)),
             Some(_) => Err(self.cursor.wrong("something follows the value")),
         }
     }
@@ -194,7 +192,7 @@ impl<'a> Reader<'a> {
             return Err(self.over("depth"));
         }
         self.cursor.pass(1);
-        self.open.push(Open { dict, members: self.members.len(), keys: self.keys.start() });
+        self.open.push(Open { dict, members: self.members.len() });
         self.blanks();
         if self.cursor.eat(if dict { b'}' } else { b']' }) {
             return Ok(Some(self.close()));
@@ -244,12 +242,13 @@ impl<'a> Reader<'a> {
     }
 
     fn close(&mut self) -> Node {
-        let Open { dict, members, keys } = self.open.pop().expect("only an open container is closed");
-        let id = self.draft.value.container(&self.members[members..]);
-        self.members.truncate(members);
-        if dict && self.keys.close(keys) {
-            self.repeated.push(id);
+        let Open { dict, members } = self.open.pop().expect("only an open container is closed");
+        let added = &self.members[members..];
+        let id = self.draft.value.container(added);
+        if dict && !are_distinct(added) {
+            self.suspects.push(id);
         }
+        self.members.truncate(members);
         if dict { Node::Dict(id) } else { Node::List(id) }
     }
 

@@ -8,7 +8,7 @@
 use std::collections::HashSet;
 
 use super::cursor::{Cursor, is_ascii};
-use super::keys::{Keys, drop_repeated};
+use super::keys::{Keys, are_distinct, drop_repeated};
 use super::{Error, Parameters, Row, Serializer, Work};
 use crate::limits::Limits;
 use crate::value::draft::{Draft, Drafted};
@@ -95,10 +95,6 @@ struct Open {
     left: u64,
     /// Where its members start.
     members: usize,
-    /// Where its keys start.
-    keys: usize,
-    /// Whether a key was met that is not text.
-    odd: bool,
 }
 
 /// Boxed, so that the results of the hot loop fit a register.
@@ -111,7 +107,7 @@ impl<'a> Reader<'a> {
             draft: Draft::new(bytes),
             limits,
             keys: Keys::default(),
-            inner: Open { map: false, left: 1, members: 0, keys: 0, odd: false },
+            inner: Open { map: false, left: 1, members: 0 },
             open: Vec::with_capacity(16),
             members: Vec::with_capacity(64),
             nodes: 0,
@@ -124,7 +120,7 @@ impl<'a> Reader<'a> {
     fn document(mut self) -> Result<(Drafted, Vec<Id>, usize), Box<Error>> {
         loop {
             while self.inner.left > 0 {
-                self.item()?;
+                if self.inner.map && self.inner.left.is_multiple_of(2) { self.key()? } else { self.item()? }
             }
             match self.open.pop() {
                 Some(outer) => self.close(outer)?,
@@ -139,7 +135,7 @@ impl<'a> Reader<'a> {
         if self.open.len() as u64 >= self.limits.depth {
             return Err(self.over("depth"));
         }
-        let inner = Open { map, left, members: self.members.len(), keys: self.keys.start(), odd: false };
+        let inner = Open { map, left, members: self.members.len() };
         self.open.push(std::mem::replace(&mut self.inner, inner));
         Ok(())
     }
@@ -147,36 +143,7 @@ impl<'a> Reader<'a> {
     /// Adds a member to the innermost container.
     #[inline(always)]
     fn add(&mut self, node: Node) -> Res {
-        self.inner.odd |= self.is_key_next();
         self.inner.left -= 1;
-        self.push(node)
-    }
-
-    /// Adds a text, which may be a key.
-    #[inline(always)]
-    fn add_str(&mut self, length: u64) -> Res {
-        let (start, bytes) = self.content(length, "a str")?;
-        if !is_ascii(bytes)
-            && let Err(error) = std::str::from_utf8(bytes)
-        {
-            let offset = (start + error.valid_up_to()) as u64;
-            return Err(Box::new(Error::malformed("msgpack", offset, "a str is not UTF-8")));
-        }
-        let mut span = Draft::span(start, self.cursor.at());
-        if self.is_key_next() {
-            span = self.keys.add(&self.draft, span);
-        }
-        self.inner.left -= 1;
-        self.push(Node::Str(span))
-    }
-
-    #[inline(always)]
-    fn is_key_next(&self) -> bool {
-        self.inner.map && self.inner.left.is_multiple_of(2)
-    }
-
-    #[inline(always)]
-    fn push(&mut self, node: Node) -> Res {
         self.nodes += 1;
         if self.nodes > self.limits.nodes {
             return Err(self.over("nodes"));
@@ -185,14 +152,59 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
+    /// Adds a number of `N` bytes, if they are there.
+    #[inline(always)]
+    fn add_number<const N: usize>(&mut self, marker: u8, node: impl Fn([u8; N]) -> Node) -> Res {
+        match self.cursor.rest().first_chunk() {
+            Some(bytes) => {
+                self.cursor.pass(N);
+                self.add(node(*bytes))
+            }
+            None => self.item_rare(marker),
+        }
+    }
+
+    #[inline(always)]
+    fn add_str(&mut self, length: u64) -> Res {
+        let (start, bytes) = self.content(length, "a str")?;
+        check_utf8(start, bytes)?;
+        self.add(Node::Str(Draft::span(start, self.cursor.at())))
+    }
+
+    /// Reads the key of a pair, which mostly is a text that was met before.
+    #[inline(always)]
+    fn key(&mut self) -> Res {
+        let length = match self.cursor.peek() {
+            Some(marker @ 0xa0..=0xbf) => {
+                self.cursor.pass(1);
+                u64::from(marker & 0x1f)
+            }
+            Some(marker @ 0xd9..=0xdb) => {
+                self.cursor.pass(1);
+                self.str_length(marker)?
+            }
+            _ => return self.item(),
+        };
+        let (start, bytes) = self.content(length, "a str")?;
+        let span = match self.keys.again(&self.draft, bytes) {
+            Some(span) => span,
+            None => {
+                check_utf8(start, bytes)?;
+                self.keys.add(&self.draft, Draft::span(start, self.cursor.at()))
+            }
+        };
+        self.add(Node::Str(span))
+    }
+
     /// Makes the innermost container of its members, and goes on in the one around it.
     fn close(&mut self, outer: Open) -> Res {
-        let Open { map, members, keys, odd, .. } = std::mem::replace(&mut self.inner, outer);
-        let id = self.draft.value.container(&self.members[members..]);
-        self.members.truncate(members);
-        if map && self.keys.close(keys) | odd {
+        let Open { map, members, .. } = std::mem::replace(&mut self.inner, outer);
+        let added = &self.members[members..];
+        let id = self.draft.value.container(added);
+        if map && !are_distinct(added) {
             self.suspects.push(id);
         }
+        self.members.truncate(members);
         self.add(if map { Node::Dict(id) } else { Node::List(id) })
     }
 
@@ -209,15 +221,12 @@ impl<'a> Reader<'a> {
             0x90..=0x9f => self.begin(false, u64::from(marker & 0x0f)),
             0xc0 => self.add(Node::None),
             0xc2 | 0xc3 => self.add(Node::Bool(marker == 0xc3)),
-            0xcb => match self.cursor.rest().first_chunk() {
-                Some(bytes) => {
-                    self.cursor.pass(8);
-                    self.add(Node::Float(f64::from_be_bytes(*bytes)))
-                }
-                None => self.item_rare(marker),
-            },
-            0xd9 => {
-                let length = self.length::<1>("the length of a str")?;
+            0xcb => self.add_number(marker, |bytes| Node::Float(f64::from_be_bytes(bytes))),
+            0xcc => self.add_number(marker, |bytes| Node::Int(i64::from(u8::from_be_bytes(bytes)))),
+            0xcd => self.add_number(marker, |bytes| Node::Int(i64::from(u16::from_be_bytes(bytes)))),
+            0xce => self.add_number(marker, |bytes| Node::Int(i64::from(u32::from_be_bytes(bytes)))),
+            0xd9..=0xdb => {
+                let length = self.str_length(marker)?;
                 self.add_str(length)
             }
             _ => self.item_rare(marker),
@@ -231,14 +240,6 @@ impl<'a> Reader<'a> {
             0xdd => self.array_of::<4>(),
             0xde => self.map_of::<2>(),
             0xdf => self.map_of::<4>(),
-            0xda => {
-                let length = self.length::<2>("the length of a str")?;
-                self.add_str(length)
-            }
-            0xdb => {
-                let length = self.length::<4>("the length of a str")?;
-                self.add_str(length)
-            }
             0xc1 => {
                 let start = self.cursor.at() as u64 - 1;
                 Err(Box::new(Error::malformed("msgpack", start, "no value begins with 0xc1")))
@@ -305,6 +306,15 @@ impl<'a> Reader<'a> {
         })
     }
 
+    fn str_length(&mut self, marker: u8) -> Result<u64, Error> {
+        let what = "the length of a str";
+        match marker {
+            0xd9 => self.length::<1>(what),
+            0xda => self.length::<2>(what),
+            _ => self.length::<4>(what),
+        }
+    }
+
     /// A big-endian length of `N` bytes.
     fn length<const N: usize>(&mut self, what: &str) -> Result<u64, Error> {
         let bytes: [u8; N] = self.cursor.array(what)?;
@@ -348,6 +358,18 @@ impl<'a> Reader<'a> {
         let error = self.cursor.array::<1>("a marker").err();
         Box::new(error.expect("nothing is left"))
     }
+}
+
+/// That a str at `start` is UTF-8.
+#[inline(always)]
+fn check_utf8(start: usize, bytes: &[u8]) -> Res {
+    if !is_ascii(bytes)
+        && let Err(error) = std::str::from_utf8(bytes)
+    {
+        let offset = (start + error.valid_up_to()) as u64;
+        return Err(Box::new(Error::malformed("msgpack", offset, "a str is not UTF-8")));
+    }
+    Ok(())
 }
 
 /// The timestamp in an extension of its type, in one of its three forms. An ill-formed one stays an
