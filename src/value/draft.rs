@@ -33,10 +33,10 @@ impl<'a> Draft<'a> {
     pub fn new(read: &'a [u8]) -> Draft<'a> {
         assert!(read.len() as u64 <= BYTES_CEILING, "decoded bytes are limited below the ceiling");
         let mut value = Value::over(Vec::new());
-        // About what this many bytes come to: growing by doubling takes longer than the reading of
-        // a small value.
-        let room = (read.len() / 16).min(4096);
-        value.reserve(3 * room, room / 4);
+        // More than most values of as many bytes come to: to grow takes longer than to read. What is
+        // not filled costs addresses only.
+        let room = (read.len() / 4).min(1 << 20);
+        value.reserve(room, room / 8);
         Draft { read, made: Vec::new(), value }
     }
 

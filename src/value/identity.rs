@@ -2,7 +2,7 @@
 //!
 //! It knows no notation and no format.
 
-use super::{Id, Node, Span, Value};
+use super::{Id, Node, Span, Value, to_u32};
 use crate::limits::{Exceeded, Limits};
 
 /// The identity of a node that can be shared or contain others.
@@ -84,7 +84,7 @@ impl Value {
     /// # Errors
     /// [`Exceeded`] with the limit `depth`.
     pub fn check_depth(&self, limits: &Limits) -> Result<(), Exceeded> {
-        if ((self.containers.len() + self.objects.len()) as u64) < limits.depth {
+        if ((self.containers.len() + self.objects.len()) as u64) < limits.depth || self.is_shallow(limits) {
             return Ok(());
         }
         let mut seen: ByPart<bool> = ByPart::new(self);
@@ -105,6 +105,29 @@ impl Value {
             }
         }
         Ok(())
+    }
+
+    /// Whether one look at all containers, in the order in which they were made, shows that none is
+    /// too deep: most are made before what is inside them.
+    fn is_shallow(&self, limits: &Limits) -> bool {
+        let mut depths = vec![0_u64; self.containers.len()];
+        let mut deepest = 0;
+        for index in 0..to_u32(depths.len()) {
+            let depth = depths[index as usize] + 1;
+            for node in self.members(Id(index)) {
+                match Identity::of(*node) {
+                    None => continue,
+                    Some(Identity::Container(id)) if id.0 > index => {
+                        let inner = &mut depths[id.index()];
+                        *inner = depth.max(*inner);
+                    }
+                    Some(Identity::ByteArray(_)) => {}
+                    Some(_) => return false,
+                }
+                deepest = depth.max(deepest);
+            }
+        }
+        deepest < limits.depth
     }
 }
 

@@ -293,6 +293,10 @@ impl Value {
         if new <= room as usize {
             self.members[from + old..from + new].copy_from_slice(added);
             self.containers[id.0 as usize].len = to_u32(new);
+        } else if old == 0 {
+            let start = to_u32(self.members.len());
+            self.members.extend_from_slice(added);
+            self.containers[id.0 as usize] = Members { start, len: to_u32(new), room: to_u32(new) };
         } else if at_end {
             self.members.truncate(from + old);
             self.members.extend_from_slice(added);

@@ -9,8 +9,6 @@
 //! unescaped or translated is put behind the input at the end: see [`Draft`]. The bytes are
 //! hostile: nothing is reserved before a length has met the input's end or a limit.
 
-use std::collections::hash_map::Entry;
-
 use foldhash::HashMap;
 
 use super::integer::{self, Int};
@@ -20,6 +18,7 @@ use super::records::Records;
 use super::{HIGHEST_PROTOCOL, names};
 use crate::codec::Error;
 use crate::codec::cursor::is_ascii;
+use crate::codec::keys::Keys;
 use crate::limits::{Exceeded, Limits};
 use crate::value::code_point::invalid_at;
 use crate::value::draft::Draft;
@@ -33,6 +32,9 @@ const STRIDE: u64 = 4096;
 
 /// How far a PUT may go past the memo's end before it is kept apart: Python 2 counts from 1.
 const MEMO_GAP: usize = 8;
+
+/// Bytes of a name that is not long.
+const NAME_MAX: u32 = 256;
 
 /// What bytes hold, and what else shows of how they were written.
 pub(in crate::codec) struct Pickled {
@@ -50,18 +52,12 @@ pub(in crate::codec) fn decode(bytes: Vec<u8>, limits: &Limits, notes: &mut Vec<
     let mut machine = Machine::over(&bytes, limits);
     let root = machine.run().map_err(|error| *error)?;
     let protocol = if machine.protocol == 0 { u8::from(!machine.is_text) } else { machine.protocol };
-    let Machine { draft, mut dicts, mut sets, odd, at, .. } = machine;
+    let Machine { draft, dicts, sets, odd, at, .. } = machine;
     let trailing = bytes.len() - at;
     let mut value = draft.finish(root).over(bytes);
     value.check_depth(limits).map_err(|exceeded| Error::limit("pickle", None, exceeded))?;
-    for ids in [&mut dicts, &mut sets] {
-        ids.sort_unstable();
-        ids.dedup();
-    }
-    check_keys(&value, &dicts, &sets, limits).map_err(|exceeded| Error::limit("pickle", None, exceeded))?;
-    let equals = value.equals(&dicts, &sets);
-    let repeated = dicts.iter().map(|id| value.dedupe(*id, &equals)).sum();
-    let members = sets.iter().map(|id| value.dedupe_set(*id, &equals)).sum();
+    let (repeated, members) =
+        drop_repeated(&mut value, dicts, sets, limits).map_err(|exceeded| Error::limit("pickle", None, exceeded))?;
     odd.tell(repeated, members, trailing, notes);
     Ok(Pickled { value, trailing, protocol })
 }
@@ -157,14 +153,15 @@ struct Machine<'a> {
     odd: Odd,
 }
 
-/// Globals by name. Texts are numbered first, so that naming one again costs nothing by its length.
+/// Globals by name.
 #[derive(Default)]
 struct Globals {
-    by_span: HashMap<Span, u32>,
-    by_text: HashMap<Box<[u8]>, u32>,
-    spans: Vec<Span>,
+    /// Where the texts of the names stood first.
+    names: Keys,
+    /// The same of long texts, so that naming one again costs nothing by its length.
+    long: HashMap<Span, Span>,
     /// By module, name and whether dots are followed, which a second PROTO may change.
-    ids: HashMap<(u32, u32, bool), Id>,
+    ids: HashMap<(Span, Span, bool), Id>,
     meanings: Vec<Meaning>,
 }
 
@@ -184,7 +181,7 @@ impl<'a> Machine<'a> {
             stack: Vec::with_capacity(64),
             marks: Vec::with_capacity(16),
             floor: 0,
-            memo: Vec::with_capacity((input.len() / 16).min(4096)),
+            memo: Vec::with_capacity((input.len() / 16).min(1 << 16)),
             memo_far: HashMap::default(),
             memo_count: 0,
             steps: 0,
@@ -281,6 +278,13 @@ impl<'a> Machine<'a> {
                 let from = self.below(1)?;
                 self.append(from)
             }
+            op::TUPLE1 => self.tuple(1),
+            op::TUPLE2 => self.tuple(2),
+            op::TUPLE3 => self.tuple(3),
+            op::SHORT_BINBYTES => {
+                let len = self.byte()?;
+                self.push_spanned(u64::from(len), Node::Bytes)
+            }
             _ => self.step_rare(opcode),
         }
     }
@@ -293,9 +297,6 @@ impl<'a> Machine<'a> {
             op::TUPLE | op::LIST | op::DICT | op::FROZENSET => self.gather(opcode),
             op::EMPTY_TUPLE => self.push_container(Node::Tuple),
             op::EMPTY_SET => self.push_container(Node::Set),
-            op::TUPLE1 => self.tuple(1),
-            op::TUPLE2 => self.tuple(2),
-            op::TUPLE3 => self.tuple(3),
             op::ADDITEMS => {
                 let from = self.unmark()?;
                 self.add(from)
@@ -365,10 +366,6 @@ impl<'a> Machine<'a> {
             op::BINUNICODE8 => {
                 let len = self.u64()?;
                 self.push_str(len)
-            }
-            op::SHORT_BINBYTES => {
-                let len = self.byte()?;
-                self.push_spanned(u64::from(len), Node::Bytes)
             }
             op::BINBYTES => {
                 let len = self.u32()?;
@@ -587,9 +584,14 @@ impl Machine<'_> {
 
     #[inline(always)]
     fn get(&mut self, index: u64) -> Res<()> {
-        let near = usize::try_from(index).ok().and_then(|index| self.memo.get(index).copied().flatten());
-        match near.or_else(|| self.memo_far.get(&index).copied()) {
-            Some(node) => self.push(node),
+        // As a reference, so that the node is copied in one piece.
+        if let Ok(near) = usize::try_from(index)
+            && let Some(Some(node)) = self.memo.get(near)
+        {
+            return self.push(*node);
+        }
+        match self.memo_far.get(&index) {
+            Some(node) => self.push(*node),
             None => Err(self.wrong(&format!("asks for memo {index}, where nothing was put"))),
         }
     }
@@ -624,9 +626,10 @@ impl Machine<'_> {
         }
     }
 
+    #[inline(always)]
     fn push_spanned(&mut self, len: u64, kind: fn(Span) -> Node) -> Res<()> {
         let span = self.span(len)?;
-        self.push(kind(span))
+        self.push_new(kind(span))
     }
 
     /// Python 2's `str`: text where it is ASCII, else bytes whose encoding nobody wrote down.
@@ -700,38 +703,39 @@ impl Machine<'_> {
 
     fn tuple(&mut self, count: usize) -> Res<()> {
         let from = self.below(count)?;
-        self.collect(from, Node::Tuple)
+        let id = self.collect(from)?;
+        self.push_new(Node::Tuple(id))
     }
 
     /// Makes one container of the stack from `from` on.
-    fn collect(&mut self, from: usize, kind: fn(Id) -> Node) -> Res<()> {
+    #[inline(always)]
+    fn collect(&mut self, from: usize) -> Res<Id> {
         self.make_room(1)?;
         let id = self.draft.value.container(&self.stack[from..]);
         self.stack.truncate(from);
-        self.push(kind(id))
+        Ok(id)
     }
 
     /// TUPLE, LIST, DICT and FROZENSET: what stands above the mark.
     fn gather(&mut self, opcode: u8) -> Res<()> {
         let from = self.unmark()?;
         self.is_text |= matches!(opcode, op::LIST | op::DICT) || self.stack.len() == from;
+        if opcode == op::DICT {
+            self.check_pairs(from)?;
+        }
+        let id = self.collect(from)?;
         match opcode {
-            op::TUPLE => self.collect(from, Node::Tuple),
-            op::LIST => self.collect(from, Node::List),
+            op::TUPLE => self.push_new(Node::Tuple(id)),
+            op::LIST => self.push_new(Node::List(id)),
             op::FROZENSET => {
-                self.collect(from, Node::FrozenSet)?;
-                self.note_set();
-                Ok(())
+                self.note_set(id);
+                self.push_new(Node::FrozenSet(id))
             }
             _ => {
-                self.check_pairs(from)?;
-                self.collect(from, Node::Dict)?;
-                if let Some(Node::Dict(id)) = self.stack.last()
-                    && !self.records.has(&self.draft, *id, self.draft.value.members(*id))
-                {
-                    self.dicts.push(*id);
+                if !self.records.has(&self.draft, id, self.draft.value.members(id)) {
+                    self.dicts.push(id);
                 }
-                Ok(())
+                self.push_new(Node::Dict(id))
             }
         }
     }
@@ -782,8 +786,7 @@ impl Machine<'_> {
         match self.filled(from)? {
             Node::Set(id) => {
                 self.draft.value.extend(id, &self.stack[from..]);
-                self.stack.truncate(from);
-                self.note_set();
+                self.note_set(id);
             }
             _ if from == self.stack.len() => {}
             Node::Object(id) => self.record(id, from, Step::Add),
@@ -830,8 +833,7 @@ impl Machine<'_> {
                 let callable = Node::Global(self.global_text()?);
                 let from = self.unmark()?;
                 let how = instantiation(self.stack.len() - from);
-                self.collect(from, Node::Tuple)?;
-                let args = self.pop()?;
+                let args = Node::Tuple(self.collect(from)?);
                 return self.push_object(how, callable, args, Node::None);
             }
             op::STACK_GLOBAL => {
@@ -861,14 +863,14 @@ impl Machine<'_> {
             self.check_surrogates(line, from)?;
             *span = Draft::span(from, from + line.len());
         }
-        let module = self.number(spans[0]);
-        self.global(self.globals.spans[module as usize], spans[1])
+        let module = self.first(spans[0]);
+        self.global(module, spans[1])
     }
 
     /// The global of these names: the same one for the same names.
     fn global(&mut self, module: Span, name: Span) -> Res<Id> {
         let follows_dots = self.protocol >= 4;
-        let key = (self.number(module), self.number(name), follows_dots);
+        let key = (self.first(module), self.first(name), follows_dots);
         if let Some(id) = self.globals.ids.get(&key) {
             return Ok(*id);
         }
@@ -881,13 +883,12 @@ impl Machine<'_> {
             None => self.new_global(module, name),
             Some((modern_module, modern_name)) => {
                 let pushed = self.push_text(modern_module.as_bytes())?;
-                let module = self.number(pushed);
-                let module = self.globals.spans[module as usize];
+                let module = self.first(pushed);
                 let name = match modern_name {
                     Some(modern_name) => self.push_text(modern_name.as_bytes())?,
                     None => name,
                 };
-                let same = (self.number(module), self.number(name), follows_dots);
+                let same = (module, self.first(name), follows_dots);
                 let known = self.globals.ids.get(&same).copied();
                 let id = known.unwrap_or_else(|| self.new_global(module, name));
                 self.globals.ids.insert(same, id);
@@ -913,22 +914,12 @@ impl Machine<'_> {
         self.draft.value.push_global(Global { module, name, is_flat: self.protocol < 4 })
     }
 
-    /// The number of a text, the same for equal texts.
-    fn number(&mut self, span: Span) -> u32 {
-        if let Some(number) = self.globals.by_span.get(&span) {
-            return *number;
+    /// Where a text of a name stood first.
+    fn first(&mut self, span: Span) -> Span {
+        if span.len <= NAME_MAX {
+            return self.globals.names.add(&self.draft, span);
         }
-        let text: Box<[u8]> = self.draft.text(span).into();
-        let next = small(self.globals.spans.len());
-        let number = match self.globals.by_text.entry(text) {
-            Entry::Occupied(entry) => *entry.get(),
-            Entry::Vacant(entry) => {
-                self.globals.spans.push(span);
-                *entry.insert(next)
-            }
-        };
-        self.globals.by_span.insert(span, number);
-        number
+        *self.globals.long.entry(span).or_insert_with(|| self.globals.names.add(&self.draft, span))
     }
 
     fn step_object(&mut self, opcode: u8) -> Res<()> {
@@ -936,9 +927,10 @@ impl Machine<'_> {
             op::REDUCE => {
                 let (args, callable) = (self.pop()?, self.pop()?);
                 if let Some(node) = self.core_type(callable, args)? {
-                    self.push(node)?;
-                    self.note_set();
-                    return Ok(());
+                    if let Node::Set(id) | Node::FrozenSet(id) = node {
+                        self.note_set(id);
+                    }
+                    return self.push_new(node);
                 }
                 match self.new_call(callable, args)? {
                     Some((class, args, kwargs)) => self.push_object(How::New, class, args, kwargs),
@@ -959,8 +951,8 @@ impl Machine<'_> {
                     return Err(self.wrong("lacks its class"));
                 }
                 let how = instantiation(self.stack.len() - from - 1);
-                self.collect(from + 1, Node::Tuple)?;
-                let (args, class) = (self.pop()?, self.pop()?);
+                let args = Node::Tuple(self.collect(from + 1)?);
+                let class = self.pop()?;
                 self.push_object(how, class, args, Node::None)
             }
             _ => {
@@ -978,7 +970,7 @@ impl Machine<'_> {
         self.make_room(4)?;
         let id = self.draft.value.push_object(Object { how, callable, args, kwargs, steps: Vec::new() });
         self.made = self.at;
-        self.push(Node::Object(id))
+        self.push_new(Node::Object(id))
     }
 
     /// The core type that a call means, in the forms in which CPython writes core types that the
@@ -1061,13 +1053,10 @@ impl Machine<'_> {
         self.push_text(bytes)
     }
 
-    /// Remembers the set on top, when there may be equals in it.
-    fn note_set(&mut self) {
-        if let Some(Node::Set(id) | Node::FrozenSet(id)) = self.stack.last()
-            && self.draft.value.members(*id).len() > 1
-            && self.sets.last() != Some(id)
-        {
-            self.sets.push(*id);
+    /// Remembers a set or frozenset, when there may be equals in it.
+    fn note_set(&mut self, id: Id) {
+        if self.draft.value.members(id).len() > 1 && self.sets.last() != Some(&id) {
+            self.sets.push(id);
         }
     }
 
@@ -1180,16 +1169,35 @@ impl Machine<'_> {
     }
 }
 
-/// To see what is repeated, keys are looked through for each mention of them, which may be a million
-/// of one long text: four times all that may be decoded is more than any honest value has.
-fn check_keys(value: &Value, dicts: &[Id], sets: &[Id], limits: &Limits) -> Result<(), Exceeded> {
+/// Drops what is repeated in dicts and sets that may have equal keys or members; how many of each.
+fn drop_repeated(
+    value: &mut Value,
+    mut dicts: Vec<Id>,
+    mut sets: Vec<Id>,
+    limits: &Limits,
+) -> Result<(usize, usize), Exceeded> {
+    if dicts.is_empty() && sets.is_empty() {
+        return Ok((0, 0));
+    }
+    for ids in [&mut dicts, &mut sets] {
+        ids.sort_unstable();
+        ids.dedup();
+    }
+    // Keys are looked through for each mention of them, which may be a million of one long text:
+    // four times all that may be decoded is more than any honest value has.
     let long = |node: &Node| match node {
         Node::Str(span) | Node::Bytes(span) | Node::Big(span) => u64::from(span.len),
         _ => 0,
     };
     let keys = dicts.iter().flat_map(|id| value.members(*id).iter().step_by(2));
     let total: u64 = keys.chain(sets.iter().flat_map(|id| value.members(*id))).map(long).sum();
-    if total / 4 > limits.decoded { Err(limits.exceeded("decoded")) } else { Ok(()) }
+    if total / 4 > limits.decoded {
+        return Err(limits.exceeded("decoded"));
+    }
+    let equals = value.equals(&dicts, &sets);
+    let repeated = dicts.iter().map(|id| value.dedupe(*id, &equals)).sum();
+    let members = sets.iter().map(|id| value.dedupe_set(*id, &equals)).sum();
+    Ok((repeated, members))
 }
 
 fn small(count: usize) -> u32 {
