@@ -10,7 +10,7 @@ use super::code_point::{code_point, is_surrogate};
 use super::print::{self, Expansion, Extent, Path, PrintError};
 use super::printable::is_printable;
 use super::scalar::{self, PAGE};
-use super::{Node, Value};
+use super::{Node, Span, Value};
 use crate::limits::Limits;
 
 /// Which characters become escapes.
@@ -50,8 +50,8 @@ pub fn write_tree(value: &Value, escape: Escape, limits: &Limits, out: &mut dyn 
 fn write_parts(value: &Value, escape: Escape, out: &mut dyn Write) -> Result<(), PrintError> {
     let mut path = Path::new(value);
     let mut frames: Vec<Frame<'_>> = Vec::new();
-    // About what a member takes; a page and what overshoots it is all there ever is but for long text.
-    let mut buffer = Vec::with_capacity(PAGE.min(16 * value.size()) + PAGE / 64);
+    // About what a member takes.
+    let mut page = Page::new(value, 16 * value.size(), escape, out);
     let mut node = value.root;
     loop {
         match node {
@@ -59,38 +59,195 @@ fn write_parts(value: &Value, escape: Escape, out: &mut dyn Write) -> Result<(),
                 if path.enter(node) {
                     return Err(unfit("a value that contains itself", value, &frames));
                 }
-                frames.push(Frame::open(node, value.members(id), &mut buffer));
+                let frame = Frame { node, members: value.members(id), at: 0 };
+                page.put(if frame.is_dict() { b"{" } else { b"[" });
+                frames.push(frame);
             }
-            Node::Str(span) => write_text(value.text(span), escape, &mut buffer, out)?,
-            scalar => write_scalar(value, scalar, &mut buffer).map_err(|what| unfit(&what, value, &frames))?,
+            Node::Str(span) => {
+                page.put(b"\"");
+                page.text(span)?;
+                page.put(b"\"");
+            }
+            Node::None => page.put(b"null"),
+            Node::Bool(true) => page.put(b"true"),
+            Node::Bool(false) => page.put(b"false"),
+            Node::Int(number) => {
+                page.copy(itoa::Buffer::new().format(number).as_bytes());
+            }
+            scalar => page.scalar(scalar)?.map_err(|what| unfit(&what, value, &frames))?,
         }
-        if buffer.len() >= PAGE {
-            out.write_all(&buffer)?;
-            buffer.clear();
-        }
+        page.turn()?;
         let frame = loop {
             match frames.last_mut() {
                 Some(frame) if frame.at < frame.members.len() => break frame,
                 Some(frame) => {
-                    buffer.push(if frame.is_dict() { b'}' } else { b']' });
+                    page.put(if frame.is_dict() { b"}" } else { b"]" });
+                    page.turn()?;
                     path.leave(frame.node);
                     frames.pop();
                 }
-                None => return Ok(out.write_all(&buffer)?),
+                None => return Ok(page.end()?),
             }
         };
         if frame.at > 0 {
-            buffer.extend_from_slice(b", ");
+            page.put(b", ");
         }
         if frame.is_dict() {
             let key = frame.members[frame.at];
             frame.at += 1;
             let Node::Str(span) = key else { return Err(unfit_key(key, value, &mut frames)) };
-            write_text(value.text(span), escape, &mut buffer, out)?;
-            buffer.extend_from_slice(b": ");
+            page.key(span)?;
         }
         node = frame.members[frame.at];
         frame.at += 1;
+    }
+}
+
+/// JSON text that is handed on by pages. There is always room for a piece of text of which each byte
+/// is an escape, so that nothing has to ask whether it fits, and a page never grows.
+struct Page<'w> {
+    value: &'w Value,
+    escape: Escape,
+    bytes: Vec<u8>,
+    /// How many of the bytes are written.
+    len: usize,
+    /// What was written for a key, by a hash of its span: most dicts have the keys of others.
+    keys: [Key; 1 << KEY_BITS],
+    /// Where what takes longer is made.
+    made: Vec<u8>,
+    out: &'w mut dyn Write,
+}
+
+/// A key with its quotes and colon.
+#[derive(Clone, Copy)]
+struct Key {
+    span: Span,
+    bytes: [u8; KEY_MAX],
+    len: usize,
+}
+
+const KEY_BITS: u32 = 5;
+const KEY_MAX: usize = 32;
+
+/// Bytes of text that are looked at, and escaped, together.
+const PIECE: usize = 256;
+/// What a piece and a key can become, a number, and what stands between them.
+const PIECE_ROOM: usize = 2 * (6 * PIECE + 64);
+
+impl<'w> Page<'w> {
+    fn new(value: &'w Value, expected: usize, escape: Escape, out: &'w mut dyn Write) -> Page<'w> {
+        let bytes = vec![0; PAGE.min(expected) + PIECE_ROOM];
+        let none = Key { span: Span { start: u32::MAX, len: 0 }, bytes: [0; KEY_MAX], len: 0 };
+        Page { value, escape, bytes, len: 0, keys: [none; 1 << KEY_BITS], made: Vec::new(), out }
+    }
+
+    /// Hands the page on if it is full.
+    #[inline(always)]
+    fn turn(&mut self) -> io::Result<()> {
+        if self.len + PIECE_ROOM > self.bytes.len() { self.end() } else { Ok(()) }
+    }
+
+    /// Hands on what there is.
+    #[cold]
+    fn end(&mut self) -> io::Result<()> {
+        self.out.write_all(&self.bytes[..self.len])?;
+        self.len = 0;
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn put<const N: usize>(&mut self, word: &[u8; N]) {
+        self.bytes[self.len..self.len + N].copy_from_slice(word);
+        self.len += N;
+    }
+
+    /// A key, its quotes and its colon.
+    #[inline(always)]
+    fn key(&mut self, span: Span) -> io::Result<()> {
+        let slot = (span.start.wrapping_mul(0x9e37_79b1) >> (32 - KEY_BITS)) as usize;
+        let Key { span: known, bytes, len } = &self.keys[slot];
+        if *known == span {
+            self.bytes[self.len..self.len + KEY_MAX].copy_from_slice(bytes);
+            self.len += len;
+            return Ok(());
+        }
+        let start = self.len;
+        self.put(b"\"");
+        self.text(span)?;
+        self.put(b"\": ");
+        if (span.len as usize) < KEY_MAX && self.len - start <= KEY_MAX {
+            let mut bytes = [0; KEY_MAX];
+            bytes.copy_from_slice(&self.bytes[start..start + KEY_MAX]);
+            self.keys[slot] = Key { span, bytes, len: self.len - start };
+        }
+        Ok(())
+    }
+
+    /// Text without its quotes.
+    #[inline(always)]
+    fn text(&mut self, span: Span) -> io::Result<()> {
+        let text = self.value.text(span);
+        if text.len() <= PIECE {
+            self.piece(text);
+            return Ok(());
+        }
+        for piece in scalar::pages(text, PIECE) {
+            self.piece(piece);
+            self.turn()?;
+        }
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn piece(&mut self, text: &[u8]) {
+        let start = self.len;
+        if self.copy(text) {
+            self.len = start;
+            self.escaped(text);
+        }
+    }
+
+    /// Copies up to a piece of bytes, by words, and says whether one of them may need an escape: a
+    /// call to copy as many as there are costs more than most texts are long.
+    #[inline(always)]
+    fn copy(&mut self, bytes: &[u8]) -> bool {
+        let (words, tail) = bytes.as_chunks::<8>();
+        let room = &mut self.bytes[self.len..self.len + PIECE + 8];
+        let mut found = 0;
+        for (to, word) in room.as_chunks_mut::<8>().0.iter_mut().zip(words) {
+            *to = *word;
+            found |= special(u64::from_le_bytes(*word));
+        }
+        if !tail.is_empty() {
+            let word = word_of(tail);
+            room[8 * words.len()..8 * words.len() + 8].copy_from_slice(&word.to_le_bytes());
+            // The zeros after the tail are none of it.
+            found |= special(word) << (64 - 8 * tail.len());
+        }
+        self.len += bytes.len();
+        found != 0
+    }
+
+    #[inline(never)]
+    fn escaped(&mut self, text: &[u8]) {
+        self.made.clear();
+        write_str_part(text, self.escape, &mut self.made);
+        let end = self.len + self.made.len();
+        self.bytes[self.len..end].copy_from_slice(&self.made);
+        self.len = end;
+    }
+
+    /// What has no parts; else what it is that JSON cannot hold.
+    fn scalar(&mut self, node: Node) -> io::Result<Result<(), String>> {
+        let mut made = std::mem::take(&mut self.made);
+        made.clear();
+        let written = write_scalar(self.value, node, &mut made);
+        for piece in made.chunks(PIECE) {
+            self.copy(piece);
+            self.turn()?;
+        }
+        self.made = made;
+        Ok(written)
     }
 }
 
@@ -100,6 +257,7 @@ fn write_parts(value: &Value, escape: Escape, out: &mut dyn Write) -> Result<(),
 fn tree(value: &Value) -> Option<Extent> {
     let mut seen = vec![Seen::Not; value.containers.len()];
     let mut extent = Extent { nodes: 1, bytes: print::leaf_bytes(value, value.root) };
+    // Whether this is JSON itself, and no container that was seen before.
     let mut see = |node: Node| match node {
         Node::None | Node::Bool(_) | Node::Int(_) | Node::Str(_) => true,
         Node::Float(float) => float.is_finite(),
@@ -116,14 +274,15 @@ fn tree(value: &Value) -> Option<Extent> {
         let members = &value.members[container.start as usize..container.start as usize + container.len as usize];
         extent.nodes += members.len() as u64;
         for (at, node) in members.iter().enumerate() {
+            // Nothing else here has text, and fewer than 2^32 nodes of 32 bits each do not overflow.
+            if let Node::Str(span) = node {
+                extent.bytes += u64::from(span.len);
+                continue;
+            }
             if !see(*node) {
                 return None;
             }
-            // Nothing else here has text, and fewer than 2^32 nodes of 32 bits each do not overflow.
-            match node {
-                Node::Str(span) => extent.bytes += u64::from(span.len),
-                _ => *keyed &= at % 2 == 1,
-            }
+            *keyed &= at % 2 == 1;
         }
     }
     let mut kinds = seen.iter().zip(&keyed);
@@ -143,22 +302,6 @@ pub fn write_str(text: &[u8], escape: Escape, out: &mut Vec<u8>) {
     out.push(b'"');
     write_str_part(text, escape, out);
     out.push(b'"');
-}
-
-/// Text with its quotes, handed on by pages when it is long.
-fn write_text(text: &[u8], escape: Escape, buffer: &mut Vec<u8>, out: &mut dyn Write) -> io::Result<()> {
-    if text.len() <= PAGE {
-        write_str(text, escape, buffer);
-        return Ok(());
-    }
-    buffer.push(b'"');
-    for page in scalar::pages(text) {
-        write_str_part(page, escape, buffer);
-        out.write_all(buffer)?;
-        buffer.clear();
-    }
-    buffer.push(b'"');
-    Ok(())
 }
 
 /// A part of a text that begins and ends with whole characters, between its quotes.
@@ -277,12 +420,17 @@ fn push_plain(text: &[u8], out: &mut Vec<u8>) -> usize {
 /// lowest byte found.
 #[inline]
 fn plain(word: u64) -> usize {
+    special(word).trailing_zeros() as usize / 8
+}
+
+/// The highest bit of the word's first byte that may need an escape; none if there is none.
+#[inline(always)]
+fn special(word: u64) -> u64 {
     const ONES: u64 = u64::MAX / 0xff;
     let equal = |byte: u8| (word ^ (ONES * u64::from(byte))).wrapping_sub(ONES);
     let control = word.wrapping_sub(ONES * 0x20);
     // A byte past ASCII has its highest bit itself.
-    let found = (equal(b'"') | equal(b'\\') | equal(0x7f) | control | word) & (ONES << 7);
-    found.trailing_zeros() as usize / 8
+    (equal(b'"') | equal(b'\\') | equal(0x7f) | control | word) & (ONES << 7)
 }
 
 /// One to seven bytes as the lowest of a word, whose others are zero: two loads that overlap.
@@ -303,12 +451,7 @@ struct Frame<'v> {
     at: usize,
 }
 
-impl<'v> Frame<'v> {
-    fn open(node: Node, members: &'v [Node], buffer: &mut Vec<u8>) -> Frame<'v> {
-        buffer.push(if matches!(node, Node::Dict(_)) { b'{' } else { b'[' });
-        Frame { node, members, at: 0 }
-    }
-
+impl Frame<'_> {
     fn is_dict(&self) -> bool {
         matches!(self.node, Node::Dict(_))
     }
@@ -316,10 +459,6 @@ impl<'v> Frame<'v> {
 
 fn write_scalar(value: &Value, node: Node, out: &mut Vec<u8>) -> Result<(), String> {
     match node {
-        Node::None => out.extend_from_slice(b"null"),
-        Node::Bool(true) => out.extend_from_slice(b"true"),
-        Node::Bool(false) => out.extend_from_slice(b"false"),
-        Node::Int(number) => scalar::write_int(number, out),
         Node::Big(span) => match scalar::decimal(&value.big(span)) {
             Some(digits) => out.extend_from_slice(digits.as_bytes()),
             None => return Err(format!("an integer of more than {} digits", scalar::DIGITS_MAX)),
@@ -389,6 +528,35 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_text_of_many_pieces_is_escaped_as_one_is() {
+        for len in [PIECE / 4, PIECE - 1, PIECE, PIECE + 1, 2 * PIECE, 1000] {
+            let text: String = "é\n\"a\x01😀\u{202e}".chars().cycle().take(len).collect();
+            for escape in [Escape::Ascii, Escape::Utf8, Escape::Terminal] {
+                let mut expected = Vec::new();
+                write_str(text.as_bytes(), escape, &mut expected);
+                check(&Value::of_str(text.as_str()), escape, &String::from_utf8(expected).unwrap());
+            }
+        }
+    }
+
+    #[test]
+    fn keys_are_told_apart_by_place_and_length() {
+        let alphabet = "abcdefghijklmnopqrstuvwxyz\n".repeat(4);
+        let mut value = Value::over(alphabet.clone().into_bytes());
+        let (mut members, mut expected) = (Vec::new(), Vec::new());
+        for start in (0..60).chain(0..60) {
+            for len in [0, 1, 2, 26, 27, 28, 29, 32, 40] {
+                members.extend([Node::Str(Span { start, len }), Node::None]);
+                let text = &alphabet[start as usize..(start + len) as usize];
+                expected.push(format!("\"{}\": null", text.replace('\n', "\\n")));
+            }
+        }
+        let root = value.container(&members);
+        value.set_root(Node::Dict(root));
+        check(&value, Escape::Utf8, &format!("{{{}}}", expected.join(", ")));
     }
 
     #[test]

@@ -305,7 +305,7 @@ fn long_word(value: &Value, node: Node, words: Words, tint: Tint, paper: &mut dy
     };
     paper.word(tint, &[open.as_bytes(), &marks[..1]].concat());
     let mut escaped = Vec::new();
-    for page in scalar::pages(text) {
+    for page in scalar::pages(text, PAGE) {
         escaped.clear();
         match (node, words) {
             (Node::Str(_), Words::Json(escape)) => json::write_str_part(page, escape, &mut escaped),
@@ -322,7 +322,7 @@ fn long_word(value: &Value, node: Node, words: Words, tint: Tint, paper: &mut dy
 /// Writes names, and what stands around them, as one word; a long one page by page.
 fn write_names(pieces: &[&[u8]], tint: Tint, paper: &mut dyn Paper) -> io::Result<()> {
     let mut escaped = Vec::new();
-    for page in pieces.iter().flat_map(|piece| scalar::pages(piece)) {
+    for page in pieces.iter().flat_map(|piece| scalar::pages(piece, PAGE)) {
         scalar::write_name(page, &mut escaped);
         if escaped.len() > PAGE {
             paper.word(tint, &escaped);

@@ -185,12 +185,12 @@ pub fn quote(text: &[u8]) -> u8 {
     if text.contains(&b'\'') && !text.contains(&b'"') { b'"' } else { b'\'' }
 }
 
-/// Pages of text that are each escaped by themselves, so that no long one needs a buffer of its
-/// length: they begin and end with whole characters.
-pub fn pages(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+/// Pages of at most so many bytes of text, each escaped by itself, so that no long one needs a buffer
+/// of its length: they begin and end with whole characters.
+pub fn pages(text: &[u8], most: usize) -> impl Iterator<Item = &[u8]> {
     let mut rest = text;
     std::iter::from_fn(move || {
-        let mut end = PAGE.min(rest.len());
+        let mut end = most.min(rest.len());
         // A character has at most three bytes after its first; bytes that are no text have any.
         let first = end.saturating_sub(3);
         while end > first && rest.get(end).is_some_and(|byte| byte & 0xc0 == 0x80) {
