@@ -8,8 +8,7 @@
 //!
 //! Containers are walked with a stack of [`Task`]s, never by recursion.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
+use foldhash::{HashMap, HashMapExt as _};
 
 use super::lines::raw_unicode_escape;
 use super::{names, opcode as op};
@@ -148,9 +147,9 @@ struct Memo<'v> {
     count: u32,
     containers: Vec<u32>,
     objects: Vec<u32>,
-    texts: HashMap<Span, u32, Spread>,
-    bytes: HashMap<Span, u32, Spread>,
-    byte_arrays: HashMap<Span, u32, Spread>,
+    texts: Texts,
+    bytes: HashMap<Span, u32>,
+    byte_arrays: HashMap<Span, u32>,
     /// CPython has one of each text of a Latin-1 character, and one empty text, at the end.
     characters: [u32; 257],
     no_bytes: u32,
@@ -162,26 +161,46 @@ struct Memo<'v> {
     new_of: HashMap<u32, u32>,
 }
 
-type Spread = BuildHasherDefault<SpanHasher>;
+/// The memo indices of texts. A hash table whose hash is where a text stands: texts are written
+/// about in the order in which they stand, so that what is touched lies side by side.
+struct Texts {
+    /// How many entries there were when the last text that begins in these bytes had its own.
+    last: Vec<u32>,
+    entries: Vec<Text>,
+}
 
-/// Spans are spread already; they need mixing, not SipHash.
-#[derive(Default)]
-struct SpanHasher(u64);
+struct Text {
+    span: Span,
+    index: u32,
+    /// The same of the one before it in these bytes; 0 when there is none.
+    before: u32,
+}
 
-impl Hasher for SpanHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u32(u32::from(*byte));
+/// About as close as the beginnings of texts come: each has its opcode and its length, or quotes.
+const TEXT_APART: u32 = 4;
+
+impl Texts {
+    fn of(value: &Value) -> Texts {
+        let last = vec![0; (value.whole().len / TEXT_APART) as usize + 1];
+        Texts { last, entries: Vec::new() }
+    }
+
+    /// The index of the text at `span`; if it has none, it gets `next` and `None` is returned.
+    #[inline(always)]
+    fn get_or_put(&mut self, span: Span, next: u32) -> Option<u32> {
+        let last = &mut self.last[(span.start / TEXT_APART) as usize];
+        let before = *last;
+        let mut at = before;
+        while at > 0 {
+            let text = &self.entries[at as usize - 1];
+            if text.span == span {
+                return Some(text.index);
+            }
+            at = text.before;
         }
-    }
-
-    fn write_u32(&mut self, part: u32) {
-        let mixed = u128::from(self.0 ^ u64::from(part)) * 0x9e37_79b9_7f4a_7c15;
-        self.0 = (mixed >> 64) as u64 ^ mixed as u64;
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
+        self.entries.push(Text { span, index: next, before });
+        *last = self.entries.len() as u32;
+        None
     }
 }
 
@@ -199,10 +218,9 @@ impl<'v> Encoder<'v> {
                 count: 0,
                 containers: vec![NO_MEMO; value.containers()],
                 objects: vec![NO_MEMO; value.objects().len()],
-                // Most texts of a big value are keys, which are shared.
-                texts: HashMap::with_capacity_and_hasher((value.size() / 2).min(1024), Spread::default()),
-                bytes: HashMap::default(),
-                byte_arrays: HashMap::default(),
+                texts: Texts::of(value),
+                bytes: HashMap::new(),
+                byte_arrays: HashMap::new(),
                 characters: [NO_MEMO; 257],
                 no_bytes: NO_MEMO,
                 latin1: NO_MEMO,
@@ -354,8 +372,11 @@ impl Encoder<'_> {
     /// An opcode, and the argument that belongs to it.
     #[inline(always)]
     fn op_with<const N: usize>(&mut self, opcode: u8, argument: [u8; N]) {
-        self.op(opcode);
-        self.out.extend_from_slice(&argument);
+        self.open_frame();
+        // One look at the room for both.
+        let mut both = [opcode; 16];
+        both[1..=N].copy_from_slice(&argument);
+        self.out.extend_from_slice(&both[..=N]);
     }
 
     /// An opcode and its line, as in protocol 0.
@@ -509,10 +530,7 @@ impl Encoder<'_> {
         if let Some(character) = single(text) {
             return self.character(character, text);
         }
-        // A look-up and an insertion cost the same; the index is right if it is new.
-        let next = self.memo.count;
-        let index = *self.memo.texts.entry(span).or_insert(next);
-        if index != next {
+        if let Some(index) = self.memo.texts.get_or_put(span, self.memo.count) {
             return self.get(index);
         }
         self.text(text);
