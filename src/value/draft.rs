@@ -34,8 +34,8 @@ impl<'a> Draft<'a> {
         assert!(read.len() as u64 <= BYTES_CEILING, "decoded bytes are limited below the ceiling");
         let mut value = Value::over(Vec::new());
         // More than most values of as many bytes come to: to grow takes longer than to read. What is
-        // not filled costs addresses only.
-        let room = (read.len() / 4).min(1 << 20);
+        // not filled costs addresses only, and from some MiB on growing moves pages and copies nothing.
+        let room = (read.len() / 4).min(1 << 18);
         value.reserve(room, room / 8);
         Draft { read, made: Vec::new(), value }
     }

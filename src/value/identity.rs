@@ -108,8 +108,11 @@ impl Value {
     }
 
     /// Whether one look at all containers, in the order in which they were made, shows that none is
-    /// too deep: most are made before what is inside them.
+    /// too deep: most are made before what is inside them. Objects are left to the walk.
     fn is_shallow(&self, limits: &Limits) -> bool {
+        if !self.objects.is_empty() {
+            return false;
+        }
         let mut depths = vec![0_u64; self.containers.len()];
         let mut deepest = 0;
         for index in 0..to_u32(depths.len()) {

@@ -262,22 +262,10 @@ impl<'a> Machine<'a> {
             op::MARK => self.mark(),
             op::EMPTY_DICT => self.push_container(Node::Dict),
             op::EMPTY_LIST => self.push_container(Node::List),
-            op::SETITEMS => {
-                let from = self.unmark()?;
-                self.set_items(from)
-            }
-            op::SETITEM => {
-                let from = self.below(2)?;
-                self.set_items(from)
-            }
-            op::APPENDS => {
-                let from = self.unmark()?;
-                self.append(from)
-            }
-            op::APPEND => {
-                let from = self.below(1)?;
-                self.append(from)
-            }
+            op::SETITEMS => self.unmark().and_then(|from| self.set_items(from)),
+            op::SETITEM => self.below(2).and_then(|from| self.set_items(from)),
+            op::APPENDS => self.unmark().and_then(|from| self.append(from)),
+            op::APPEND => self.below(1).and_then(|from| self.append(from)),
             op::TUPLE1 => self.tuple(1),
             op::TUPLE2 => self.tuple(2),
             op::TUPLE3 => self.tuple(3),
