@@ -86,6 +86,9 @@ fn miss(name: &Name, stored_key: Option<&StoredKey>, place: &str, printer: &mut 
         printer.record(&record(name, stored_key).with("hit", false))?;
     } else {
         super::miss(&name.key, place, printer);
+        if stored_key.is_none() {
+            printer.note("a tag of it is not there, so that nothing is found under its tags: `tags check` says which");
+        }
     }
     Ok(Exit::No)
 }

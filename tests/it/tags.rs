@@ -532,6 +532,26 @@ fn a_hundred_thousand_tags_on_stdin_are_done() {
 }
 
 #[test]
+fn a_namespace_that_is_nowhere_has_nothing_and_nothing_is_made_in_it() {
+    let mut both = Both::new();
+    both.set("k", "1", "['t1']");
+    let before = both.keys();
+    for (line, status, says) in [
+        ("get k --tag t1", 1, "a tag of it is not there"),
+        ("del k --tag t1", 1, "deleted 0 of 1 key"),
+        ("ls", 1, "no keys"),
+        ("tags ls", 1, "no tags in this namespace"),
+        ("tags gc --yes --probable", 1, "no entries in this namespace"),
+        ("invalidate t1 --must-exist", 1, "1 tag was not there"),
+        ("clear --yes", 1, "deleted 0 keys"),
+    ] {
+        let error = both.run(&format!("-l rtc://nowhere {line}")).fails(status);
+        assert!(error.contains(says), "{line}: {error}");
+    }
+    assert_eq!((both.keys(), both.get("k", "['t1']")), (before, "1".to_owned()));
+}
+
+#[test]
 fn a_bad_tag_or_none_is_a_usage_error_that_names_it() {
     let mut both = Both::new();
     both.set("k", "1", "['t1']");
