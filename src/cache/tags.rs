@@ -212,7 +212,12 @@ impl Cache {
                 let each = names.iter().zip(keys).zip(values.iter().zip(&held));
                 let each = each.filter(|(_, (value, held))| held.as_ref() == Some(*value));
                 done.extend(each.map(|((name, key), (value, _))| invalidated(name, key, None, hash(value))));
-                return Err(error.into());
+                let said = match error.kind {
+                    // It counts writes, which nobody who reads of tags would know.
+                    ErrorKind::Partial => format!("of the writes {}", error.message),
+                    _ => error.message,
+                };
+                return Err(Error::Backend(crate::backend::Error::new(error.kind, said)));
             }
         };
         let each = names.iter().zip(keys).zip(values).zip(written.chunks(writes.len() / names.len().max(1)));
