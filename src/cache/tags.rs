@@ -15,10 +15,7 @@ use crate::entry::{Condition, Entry, Expiry, Stored, StoredKey, Ttl, Write};
 use crate::layout::{self, Name, Tagging};
 
 /// How long a new tag value stays: `lifetime_for_tags` of redis-tagged-cache 0.12.1, one day.
-pub const TAG_EXPIRY: Expiry = Expiry::In(TAG_TTL_MS);
-
-/// The same in milliseconds.
-pub const TAG_TTL_MS: u64 = 86_400_000;
+pub const TAG_EXPIRY: Expiry = Expiry::In(86_400_000);
 
 /// A tag, and what there is of it.
 #[derive(Clone, Debug, PartialEq, Eq)]

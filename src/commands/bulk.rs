@@ -1,4 +1,4 @@
-//! Deletion of many entries, as `del --match` and `clear` do it: first the question, then page by page.
+//! Deletion of many entries, as `del --match`, `clear` and `tags gc` do it: first the question, then page by page.
 
 use anyhow::{Context as _, Result};
 
@@ -17,11 +17,11 @@ pub struct Consent {
     pub dry_run: bool,
     /// Do not ask before deleting many
     #[arg(long, short)]
-    yes: bool,
+    pub yes: bool,
 }
 
 /// Keys shown as a sample.
-const SAMPLE: usize = 10;
+pub const SAMPLE: usize = 10;
 
 /// Asks whether the keys that match shall be deleted, `which` says which they are; or only says what
 /// would be. `None` to go on, else how it ended.
@@ -39,7 +39,7 @@ pub fn agree(
     let found = count(cache, pattern, printer)?;
     if consent.dry_run {
         report(&found, which, printer)?;
-        return Ok(Some(if found.count == 0 { Exit::No } else { Exit::Yes }));
+        return Ok(Some(Exit::answer(found.count > 0)));
     }
     if found.count == 0 {
         printer.note(&format!("no key {which} on {}", cache.label()));
@@ -123,7 +123,7 @@ pub fn delete(cache: &mut Cache, pattern: &Pattern, printer: &mut Printer) -> Re
     }
     drop(progress);
     printer.note(&format!("deleted {}", render::count(count, "key", "keys")));
-    Ok(if count == 0 { Exit::No } else { Exit::Yes })
+    Ok(Exit::answer(count > 0))
 }
 
 /// What is to be said when not all is deleted.

@@ -14,8 +14,8 @@ use crate::render::{Printer, Record, escape};
 /// Print the stored key for a key
 ///
 /// What the layout makes of each key, one a line, as the backend has it; of an entry inside a Redis
-/// hash the key and the field, with a tab between. The backend is only asked where the layout depends on what it holds
-/// (tags), and nothing is written.
+/// hash the key and the field, with a tab between. The backend is only asked where the layout
+/// depends on what it holds (tags), and nothing is written.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Keys, taken literally

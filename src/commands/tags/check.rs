@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result};
 
 use super::super::arguments::{self, Tags};
 use super::{Global, target};
+use crate::entry::StoredKey;
 use crate::exit::Exit;
 use crate::render::{self, Printer, Record, escape};
 
@@ -28,7 +29,9 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
     let mut cache = target::open(global, printer)?;
     let missing = cache.missing_tags(&names[0]).context("cannot look at the tags")?;
     let stored_key = cache.locate(&names).context("cannot look at the tags")?.remove(0);
-    let facts = cache.facts(&names).context("cannot look")?.remove(0);
+    // Where the tags were found to lead, and not where they may lead by now.
+    let places: Vec<StoredKey> = stored_key.iter().cloned().collect();
+    let facts = cache.facts_at(&places).context("cannot look")?.pop().flatten();
     let live = facts.is_some();
     if records {
         let record = Record::new().with_bytes("key", &names[0].key).with("tags", names[0].tags.clone());
@@ -37,7 +40,7 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
             Some(facts) => record.with_ttl("ttl_ms", facts.ttl).with(facts.unit(), facts.size),
             None => record,
         })?;
-        return Ok(if live { Exit::Yes } else { Exit::No });
+        return Ok(Exit::answer(live));
     }
     printer.line(match (&facts, missing.is_empty()) {
         (Some(_), _) => "live",
@@ -53,5 +56,5 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
     if let Some(stored_key) = stored_key {
         printer.line(&format!("  stored key {}", escape::message(&stored_key.to_string())))?;
     }
-    Ok(if live { Exit::Yes } else { Exit::No })
+    Ok(Exit::answer(live))
 }

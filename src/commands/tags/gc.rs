@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result};
 
-use super::super::bulk::{ask, partly};
+use super::super::bulk::{Consent, SAMPLE, ask, partly};
 use super::super::ls::Seen;
 use super::{Global, KnownNames, target};
 use crate::cache::{Cache, Reach, Standing};
@@ -26,16 +26,9 @@ pub struct Args {
     /// Delete what is probably dead, too
     #[arg(long)]
     probable: bool,
-    /// Count and show a sample; delete nothing
-    #[arg(long)]
-    dry_run: bool,
-    /// Do not ask
-    #[arg(long, short)]
-    yes: bool,
+    #[command(flatten)]
+    consent: Consent,
 }
-
-/// Entries shown as a sample.
-const SAMPLE: usize = 10;
 
 pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> {
     let records = crate::commands::records(printer)?;
@@ -46,7 +39,7 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
     let entries = entries(&mut cache, printer)?;
     let reach = cache.reach(&known).context("cannot read the tags")?;
     let found = judge(&cache, &reach, entries, args)?;
-    let ends = args.dry_run || found.to_delete.is_empty();
+    let ends = args.consent.dry_run || found.to_delete.is_empty();
     match (records, ends) {
         (false, _) => found.tell(&reach, cache.label(), printer)?,
         (true, true) => printer.record(&found.record(&reach))?,
@@ -57,7 +50,7 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
         return Ok(Exit::answer(!found.to_delete.is_empty()));
     }
     let count = render::count(found.to_delete.len() as u64, "entry", "entries");
-    if !args.yes {
+    if !args.consent.yes {
         ask(&format!("delete {count} on {}?", cache.label()), "nothing was deleted", printer)?;
     }
     let deleted = delete(&mut cache, &found.to_delete, printer)?;
