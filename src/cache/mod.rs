@@ -107,11 +107,15 @@ impl Cache {
         if keys.is_empty() {
             return Ok(vec![Vec::new(); names.len()]);
         }
-        // What is no string is as good as nothing: MGET says so too.
-        let bytes = |entry: Option<Entry>| entry.and_then(|entry| entry.stored.as_bytes().map(<[u8]>::to_vec));
-        let found: Vec<Option<Vec<u8>>> = self.backend.get_many(&keys)?.into_iter().map(bytes).collect();
+        let found = self.strings(&keys)?;
         let found: HashMap<StoredKey, Option<Vec<u8>>> = keys.into_iter().zip(found).collect();
         Ok(needs.iter().map(|needs| needs.iter().map(|key| found[key].clone()).collect()).collect())
+    }
+
+    /// The bytes at `keys`. What is no string is as good as nothing: MGET says so too.
+    fn strings(&mut self, keys: &[StoredKey]) -> Result<Vec<Option<Vec<u8>>>, Error> {
+        let bytes = |entry: Option<Entry>| entry.and_then(|entry| entry.stored.as_bytes().map(<[u8]>::to_vec));
+        Ok(self.backend.get_many(keys)?.into_iter().map(bytes).collect())
     }
 
     /// Where names are stored, as things stand.

@@ -277,8 +277,7 @@ impl Cache {
         keys.dedup();
         let (names, keys): (Vec<Option<String>>, Vec<Option<StoredKey>>) = keys.into_iter().unzip();
         let keys: Vec<StoredKey> = keys.into_iter().flatten().collect();
-        let values = self.backend.get_many(&keys)?.into_iter();
-        let values = values.map(|entry| entry.and_then(|entry| entry.stored.as_bytes().map(<[u8]>::to_vec)));
+        let values = self.strings(&keys)?;
         let tags = names.into_iter().zip(values).filter_map(|(name, value)| Some((name, value?)));
         Ok(Reach::of(self.need_tagging()?, tags.collect()))
     }
