@@ -114,6 +114,10 @@ impl Backend for Memory {
         Ok(page)
     }
 
+    fn count(&mut self) -> Result<Option<u64>, Error> {
+        Ok(Some(self.store().held.len() as u64))
+    }
+
     fn increment(&mut self, key: &StoredKey, by: i64, expiry: Expiry) -> Result<i128, Error> {
         no_fields(self.label(), [key])?;
         let mut store = self.store();

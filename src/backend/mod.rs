@@ -11,6 +11,7 @@ pub mod memory;
 pub mod net;
 pub mod redis;
 mod reply;
+pub mod survey;
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -18,6 +19,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use self::reply::Reply;
+use self::survey::{Observer, Plan, Surveyed};
 use crate::entry::{Entry, Expiry, Facts, Kind, StoredKey, Write};
 use crate::limits::Limits;
 use crate::pattern::Pattern;
@@ -59,6 +61,18 @@ pub trait Backend {
     fn scan_fields(&mut self, key: &StoredKey, _pattern: &Pattern, _cursor: Cursor) -> Result<Page, Error> {
         no_fields(self.label(), [&StoredKey { key: key.key.clone(), field: Some(Vec::new()) }])
             .map(|()| Page::default())
+    }
+
+    /// How many entries there are, expired ones that are not gone yet included; `None` where the store
+    /// does not say without looking at each.
+    fn count(&mut self) -> Result<Option<u64>, Error> {
+        Ok(None)
+    }
+
+    /// Walks over all that the plan names, or a sample of it, and tells `observer` of each entry. Looking
+    /// never counts as an access, where the server can help it.
+    fn survey(&mut self, plan: &Plan, observer: &mut dyn Observer) -> Result<Surveyed, Error> {
+        survey::by_pages(self, plan, observer)
     }
 
     /// Adds `by` to the counter at `key`, in one step whoever else does; its value then. Where there

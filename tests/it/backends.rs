@@ -3,8 +3,10 @@
 //! A backend joins with one `#[test]` that hands its [`Connect`], to an empty store, to
 //! [`conformance`]. What only one backend does is tested in a file of its own.
 
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant, SystemTime};
 
+use cachectl::backend::survey::{Observation, Observer, Plan, Questions, Sample, Surveyed};
 use cachectl::backend::{Backend, Connect, Cursor, Error, ErrorKind, Options, parse};
 use cachectl::entry::{Condition, Entry, Expiry, Kind, Stored, StoredKey, Ttl, Write};
 use cachectl::limits::Limits;
@@ -67,6 +69,7 @@ pub fn conformance(name: &'static str, connect: &Connect) {
         a_scan_ends_while_keys_go,
         a_scan_takes_a_pattern_and_a_kind,
         a_counter_counts,
+        a_survey_tells_of_every_entry,
     ];
     for check in checks {
         let mut subject = Subject { name, backend: connect().unwrap() };
@@ -693,4 +696,78 @@ fn urls_that_take_nothing_say_so() {
         let error = parse(url, &options()).err().unwrap().to_string();
         assert!(error.contains(part), "{error}");
     }
+}
+
+/// Who keeps what a survey shows.
+#[derive(Default)]
+struct Watcher {
+    seen: Vec<(Vec<u8>, Option<Ttl>, Option<u64>, Option<Vec<u8>>)>,
+    wanted: Option<&'static [u8]>,
+    turns: usize,
+    turns_most: usize,
+    met: u64,
+}
+
+impl Observer for Watcher {
+    fn wants_data(&mut self, key: &[u8]) -> bool {
+        self.wanted == Some(key)
+    }
+
+    fn see(&mut self, seen: &Observation<'_>) {
+        let data = seen.stored.as_ref().and_then(Stored::as_bytes).map(<[u8]>::to_vec);
+        self.seen.push((seen.key.to_vec(), seen.ttl, seen.length.or(seen.memory), data));
+    }
+
+    fn turn(&mut self, met: u64) -> ControlFlow<()> {
+        (self.turns, self.met) = (self.turns + 1, met);
+        if self.turns == self.turns_most { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+}
+
+fn a_survey_tells_of_every_entry(subject: &mut Subject) {
+    let name = subject.name;
+    let asked = Questions { kind: true, ttl: true, length: true, ..Questions::default() };
+    let plan = Plan { questions: asked, pattern: Pattern::all(), page: Some(50), sample: None };
+    let mut none = Watcher::default();
+    assert_eq!(subject.backend.survey(&plan, &mut none), Ok(Surveyed::default()), "{name}");
+    assert_eq!((none.seen.len(), none.met), (0, 0), "{name}: of nothing there is nothing to tell");
+
+    let key = |at: usize| format!("{}:{at:04}", if at < 100 { "few" } else { "many" });
+    for at in 0..2000 {
+        let expiry = if at % 2 == 0 { Expiry::Never } else { Expiry::In(3_600_000) };
+        subject.put(Write { expiry, ..write(key(at), vec![b'x'; at]) });
+    }
+    let mut all = Watcher { wanted: Some(b"few:0007"), ..Watcher::default() };
+    assert_eq!(subject.backend.survey(&plan, &mut all), Ok(Surveyed::default()), "{name}");
+    all.seen.sort_by(|a, b| a.0.cmp(&b.0));
+    all.seen.dedup_by(|a, b| a.0 == b.0);
+    assert_eq!((all.seen.len(), subject.backend.count()), (2000, Ok(Some(2000))), "{name}");
+    assert!(all.met >= 2000 && all.turns > 1, "{name}: {} in {}", all.met, all.turns);
+    for (at, (met, ttl, size, data)) in all.seen.iter().enumerate() {
+        assert_eq!(*met, key(at).into_bytes(), "{name}");
+        assert!(size.is_some_and(|size| size >= at as u64 && size < at as u64 + 200), "{name}: {at} {size:?}");
+        assert_eq!(*ttl == Some(Ttl::Never), at % 2 == 0, "{name}: {at} {ttl:?}");
+        assert_eq!(data.as_deref(), (at == 7).then_some(&b"xxxxxxx"[..]), "{name}: {at}");
+    }
+
+    let mut few = Watcher::default();
+    subject.backend.survey(&Plan { pattern: Pattern::new("few:*"), ..plan.clone() }, &mut few).unwrap();
+    few.seen.sort_by(|a, b| a.0.cmp(&b.0));
+    few.seen.dedup_by(|a, b| a.0 == b.0);
+    assert_eq!(few.seen.len(), 100, "{name}");
+    let mut first = Watcher { turns_most: 1, ..Watcher::default() };
+    assert!(subject.backend.survey(&plan, &mut first).unwrap().stopped, "{name}");
+    assert!(first.seen.len() < 2000, "{name}: it ended when it was told to");
+    assert!(subject.set("few:0000", "v"), "{name}: and leaves the connection as good as it was");
+
+    let sample = Some(Sample { draws: 400, of: 2000, seed: 1 });
+    let mut drawn = Watcher::default();
+    subject.backend.survey(&Plan { sample, ..plan.clone() }, &mut drawn).unwrap();
+    assert!((300..=600).contains(&drawn.met) && drawn.seen.len() as u64 == drawn.met, "{name}: {}", drawn.met);
+    let matching = Plan { sample, pattern: Pattern::new("many:*"), ..plan };
+    let mut drawn = Watcher::default();
+    subject.backend.survey(&matching, &mut drawn).unwrap();
+    let share = drawn.seen.len() as f64 / drawn.met as f64;
+    assert!(share > 0.9 && share < 1.0, "{name}: 19 of 20 match, not {share}");
+    assert!(drawn.seen.iter().all(|seen| seen.0.starts_with(b"many:")), "{name}");
 }

@@ -26,6 +26,7 @@ use self::files::Files;
 use self::key::Spelling;
 use self::schema::{Found, Settings};
 use self::store::{Deleted, Store, Trouble, is_read_only};
+use super::survey::{Observer, Plan, Surveyed};
 use super::{Backend, Connect, Cursor, Error, ErrorKind, Options, Page, Row, no_fields};
 use crate::entry::{Entry, Expiry, Facts, Kind, StoredKey, Write};
 use crate::limits::Limits;
@@ -196,6 +197,22 @@ impl Backend for Disk {
             None => Ok(Page::default()),
         };
         page.map_err(|trouble| self.place.explain("read", trouble))
+    }
+
+    fn count(&mut self) -> Result<Option<u64>, Error> {
+        let count = match self.existing()? {
+            Some(store) => store.count(),
+            None => Ok(0),
+        };
+        count.map(Some).map_err(|trouble| self.place.explain("read", trouble))
+    }
+
+    fn survey(&mut self, plan: &Plan, observer: &mut dyn Observer) -> Result<Surveyed, Error> {
+        let surveyed = match self.existing()? {
+            Some(store) => store.survey(plan, observer),
+            None => Ok(Surveyed::default()),
+        };
+        surveyed.map_err(|trouble| self.place.explain("read", trouble))
     }
 
     fn increment(&mut self, key: &StoredKey, by: i64, expiry: Expiry) -> Result<i128, Error> {

@@ -12,7 +12,8 @@ use rusqlite::{CachedStatement, Connection, ErrorCode, OptionalExtension, Params
 
 use super::files::{Files, Unread};
 use super::key::{self, Spelling};
-use super::schema::Settings;
+use super::schema::{Policy, Settings};
+use crate::backend::survey::{DATA_MOST, Draw, Observation, Observer, Plan, Surveyed};
 use crate::backend::{Cursor, Error, ErrorKind, Page, added};
 use crate::entry::{Condition, Entry, Expiry, Facts, Stored, StoredKey, Ttl, Write};
 use crate::limits::Limits;
@@ -55,6 +56,11 @@ const REST: &str =
     "SELECT rowid, filename, NULL, NULL FROM Cache WHERE key = ?1 AND raw = ?2 AND typeof(key) = typeof(?1)";
 const SCAN: &str = "SELECT rowid, key, mode, typeof(value) FROM Cache \
      WHERE rowid <= ?1 AND (expire_time IS NULL OR expire_time > ?2) ORDER BY rowid DESC LIMIT ?3";
+const SURVEY: &str = "SELECT rowid, key, mode, typeof(value), expire_time, \
+     CASE WHEN filename IS NULL THEN coalesce(octet_length(value), 0) ELSE size END, access_time, access_count, \
+     filename, value FROM Cache \
+     WHERE rowid <= ?1 AND (expire_time IS NULL OR expire_time > ?2) ORDER BY rowid DESC LIMIT ?3";
+const ROWS: &str = "SELECT count(*) FROM Cache";
 const INSERT: &str = "INSERT INTO Cache(key, raw, store_time, expire_time, access_time, access_count, tag, size, \
      mode, filename, value) VALUES (?1, ?2, ?3, ?4, ?3, 0, ?5, ?6, ?7, ?8, ?9)";
 const UPDATE: &str = "UPDATE Cache SET store_time = ?2, expire_time = ?3, access_time = ?2, access_count = 0, \
@@ -285,6 +291,64 @@ impl Store {
             }
         }
         Ok(page)
+    }
+
+    /// How many rows there are, expired ones included.
+    pub fn count(&self) -> Result<u64, Trouble> {
+        let count: i64 = self.prepare(ROWS)?.query_row([], |row| row.get(0))?;
+        Ok(count.max(0).unsigned_abs())
+    }
+
+    /// Shows `observer` the rows from the newest to the oldest. Nothing is noted as an access.
+    pub fn survey(&self, plan: &Plan, observer: &mut dyn Observer) -> Result<Surveyed, Trouble> {
+        let (mut draw, mut passed) = (Draw::new(plan.sample), 0);
+        let mut from = i64::MAX;
+        loop {
+            let (mut looked, mut last) = (0, None);
+            let mut statement = self.prepare(SURVEY)?;
+            let now = now();
+            let mut rows = statement.query(params![from, now, PAGE])?;
+            while let Some(row) = rows.next()? {
+                (looked, last) = (looked + 1, Some(row.get::<_, i64>(0)?));
+                passed += 1;
+                let name = key::name(row.get_ref(1)?).filter(|name| draw.takes() && plan.pattern.matches(name));
+                if let Some(name) = name {
+                    self.observe(row, now, &name, observer)?;
+                }
+            }
+            drop(rows);
+            let stopped = observer.turn(draw.met(passed)).is_break();
+            let next = last.filter(|_| looked == PAGE).and_then(|rowid| rowid.checked_sub(1));
+            match next {
+                Some(next) if !stopped => from = next,
+                _ => return Ok(Surveyed { stopped, ..Surveyed::default() }),
+            }
+        }
+    }
+
+    fn observe(&self, row: &Row<'_>, now: f64, name: &[u8], observer: &mut dyn Observer) -> Result<(), Trouble> {
+        let (mode, stored, size): (i64, String, i64) = (row.get(2)?, row.get(3)?, row.get(5)?);
+        let length = size.max(0).unsigned_abs();
+        // A row that names a file which is gone is none, as in DiskCache.
+        let data = match length <= DATA_MOST && observer.wants_data(name) {
+            true => self.stored(mode, bytes(row.get_ref(8)?), row.get_ref(9)?)?,
+            false => None,
+        };
+        // Each policy keeps what it goes by, and no more.
+        let (used, count): (Option<f64>, Option<i64>) = (row.get(6)?, row.get(7)?);
+        let used = used.filter(|_| self.settings.policy == Policy::LeastRecentlyUsed);
+        let count = count.filter(|_| self.settings.policy == Policy::LeastFrequentlyUsed);
+        observer.see(&Observation {
+            key: name,
+            kind: Some(kind(mode, &stored)),
+            ttl: Some(ttl(row.get_ref(4)?, now)),
+            length: Some(length),
+            idle_s: used.map(|used| Duration::try_from_secs_f64(now - used).unwrap_or_default().as_secs()),
+            frequency: count.map(|count| count.max(0).unsigned_abs()),
+            stored: data,
+            ..Observation::default()
+        });
+        Ok(())
     }
 
     /// The entry of one key, and its row.

@@ -22,6 +22,18 @@ pub struct Dump {
     passed: u64,
 }
 
+/// An item as it is listed.
+pub struct Listed {
+    /// Its key.
+    pub key: Vec<u8>,
+    /// When it expires, in seconds after the Unix epoch; -1 for never.
+    pub expires_s: Option<i64>,
+    /// When it was last used, likewise.
+    pub used_s: Option<i64>,
+    /// Bytes that it takes, its head and key included.
+    pub memory: Option<u64>,
+}
+
 impl Dump {
     /// Begins one.
     ///
@@ -45,26 +57,42 @@ impl Dump {
     pub fn page(&mut self, link: &Link, pattern: &Pattern) -> Result<Page, Error> {
         let mut page = Page::default();
         for _ in 0..PAGE {
-            let line = reply::line(self.stream.reply()).map_err(|error| link.lost(&error))?;
-            let Some(rest) = line.strip_prefix("key=") else {
-                return match line.as_str() {
-                    "END" => Ok(page),
-                    _ if line.starts_with("BUSY") || line.contains("ERROR") => {
-                        Err(link.refused("cannot list keys", &line))
-                    }
-                    _ => Err(link.lost(&malformed())),
-                };
-            };
-            let name = rest.split(' ').next().unwrap_or_default();
-            let key = percent_decode(name).map_err(|_| {
-                Error::new(ErrorKind::Failed, format!("{} lists a key that is not percent-encoded", link.label()))
-            })?;
-            if pattern.matches(&key) {
-                page.keys.push(StoredKey::new(key));
+            let Some(listed) = self.listed(link)? else { return Ok(page) };
+            if pattern.matches(&listed.key) {
+                page.keys.push(StoredKey::new(listed.key));
             }
         }
         self.passed += PAGE as u64;
         page.next = Some(Cursor::At(self.passed));
         Ok(page)
+    }
+
+    /// The next item; `None` after the last.
+    ///
+    /// # Errors
+    /// When the connection fails, or the server does not list.
+    pub fn listed(&mut self, link: &Link) -> Result<Option<Listed>, Error> {
+        let line = reply::line(self.stream.reply()).map_err(|error| link.lost(&error))?;
+        let Some(rest) = line.strip_prefix("key=") else {
+            return match line.as_str() {
+                "END" => Ok(None),
+                _ if line.starts_with("BUSY") || line.contains("ERROR") => Err(link.refused("cannot list keys", &line)),
+                _ => Err(link.lost(&malformed())),
+            };
+        };
+        let mut words = rest.split(' ');
+        let key = percent_decode(words.next().unwrap_or_default()).map_err(|_| {
+            Error::new(ErrorKind::Failed, format!("{} lists a key that is not percent-encoded", link.label()))
+        })?;
+        let mut listed = Listed { key, expires_s: None, used_s: None, memory: None };
+        for word in words {
+            match word.split_once('=') {
+                Some(("exp", time)) => listed.expires_s = time.parse().ok(),
+                Some(("la", time)) => listed.used_s = time.parse().ok(),
+                Some(("size", size)) => listed.memory = size.parse().ok(),
+                _ => {}
+            }
+        }
+        Ok(Some(listed))
     }
 }

@@ -13,10 +13,11 @@ mod url;
 
 use std::time::SystemTime;
 
-use self::dump::Dump;
+use self::dump::{Dump, Listed};
 use self::link::Link;
 use self::reply::{Marks, Reply};
 use self::request::{KEY_MOST, Name, Plan, RELATIVE_MOST, exptime, line, mode};
+use super::survey::{self, DATA_MOST, Draw, Observation, Observer, Surveyed};
 use super::{Abilities, Backend, Connect, Cursor, Error, ErrorKind, Options, Page, Row, no_fields};
 use crate::entry::{Condition, Entry, Expiry, Facts, Item, Kind, Stored, StoredKey, Ttl, Write};
 use crate::limits::Limits;
@@ -60,6 +61,9 @@ const ITEM_HEAD: usize = 59;
 /// the entry away that was there.
 const LARGE: usize = 512 << 10;
 
+/// Items of a survey between two turns of its observer.
+const SURVEYED: usize = 1000;
+
 /// How often a write that keeps the ttl is tried again when somebody else writes at the same time.
 const TRIES: usize = 16;
 
@@ -96,25 +100,7 @@ impl Backend for Memcached {
     }
 
     fn get_many(&mut self, keys: &[StoredKey]) -> Result<Vec<Option<Entry>>, Error> {
-        let doing = |at: usize| format!("cannot get {}", shown(&keys[at]));
-        let keyed = self.named(keys, doing)?;
-        let mut replies = Vec::new();
-        if let Err(error) = self.link.ask(doing, keyed.iter().map(|key| line("mg", key, " t f v")), &mut replies) {
-            let key = keys.get(replies.len()).filter(|_| error.kind == ErrorKind::Limit);
-            return Err(key.map_or(error, |key| self.over(key)));
-        }
-        let entry = |(at, reply): (usize, Reply)| match reply {
-            Reply::Value(marks, bytes) => {
-                let stored = match flags(&marks) {
-                    0 => Stored::Bytes(bytes),
-                    flags => Stored::Flagged(flags, bytes),
-                };
-                Ok(Some(Entry { stored, ttl: ttl(&marks), tag: None }))
-            }
-            Reply::Missing => Ok(None),
-            reply => Err(self.odd(&doing(at), &reply)),
-        };
-        replies.into_iter().enumerate().map(entry).collect()
+        self.fetch(keys, " t f v")
     }
 
     /// `u` keeps the server from counting it as use.
@@ -188,12 +174,7 @@ impl Backend for Memcached {
             return Ok(Page::default());
         }
         let mut dump = match (cursor, self.dump.take()) {
-            (Cursor::Start, _) => {
-                // The server passes over an item that it still holds for us: it lets go of what it has
-                // answered with when it is asked for something else.
-                self.link.ask_one("cannot list keys", link::OPENING.to_vec())?;
-                Dump::start(&self.link)?
-            }
+            (Cursor::Start, _) => self.list()?,
             (at, Some(dump)) if dump.is_at(&at) => dump,
             (Cursor::At(_), _) => {
                 let message = format!("cannot go on listing {}: memcached only lists from the start", self.label());
@@ -206,6 +187,46 @@ impl Backend for Memcached {
     }
 
     /// A counter has 64 bits without a sign here: it stops at 0 and wraps at its end.
+    fn count(&mut self) -> Result<Option<u64>, Error> {
+        let mut count = None;
+        self.link.ask_lines("cannot count items", b"stats\r\n", |line| {
+            count = line.strip_prefix("STAT curr_items ").and_then(|number| number.parse().ok()).or(count);
+        })?;
+        Ok(count)
+    }
+
+    /// The listing tells most of it: what has to be asked for is the data of entries that are wanted.
+    fn survey(&mut self, plan: &survey::Plan, observer: &mut dyn Observer) -> Result<Surveyed, Error> {
+        let mut dump = self.list()?;
+        let mut draw = Draw::new(plan.sample);
+        let mut passed = 0;
+        loop {
+            let mut wanted: Vec<Listed> = Vec::new();
+            let mut last = true;
+            for _ in 0..plan.page.unwrap_or(SURVEYED) {
+                let Some(listed) = dump.listed(&self.link)? else { break };
+                last = false;
+                passed += 1;
+                if !draw.takes() || !plan.pattern.matches(&listed.key) {
+                    continue;
+                }
+                match listed.memory.is_none_or(|memory| memory <= DATA_MOST) && observer.wants_data(&listed.key) {
+                    true => wanted.push(listed),
+                    false => observer.see(&observation(&listed, None)),
+                }
+            }
+            let keys: Vec<StoredKey> = wanted.iter().map(|listed| StoredKey::new(listed.key.clone())).collect();
+            let entries = self.fetch(&keys, " t f v u")?;
+            for (listed, entry) in wanted.iter().zip(entries) {
+                observer.see(&observation(listed, entry));
+            }
+            let stopped = observer.turn(draw.met(passed)).is_break();
+            if last || stopped {
+                return Ok(Surveyed { stopped, ..Surveyed::default() });
+            }
+        }
+    }
+
     fn increment(&mut self, key: &StoredKey, by: i64, expiry: Expiry) -> Result<i128, Error> {
         let (mode, start) = (if by < 0 { 'D' } else { 'I' }, by.max(0));
         let flags = format!(" v M{mode} D{} N{} J{start}", by.unsigned_abs(), exptime(expiry, now_ms())?);
@@ -297,6 +318,37 @@ impl Memcached {
         Err(Error::new(ErrorKind::Unfit, format!("cannot set {}: {unfit}", shown(&write.key))))
     }
 
+    /// Begins a listing.
+    fn list(&mut self) -> Result<Dump, Error> {
+        // The server passes over an item that it still holds for us: it lets go of what it has
+        // answered with when it is asked for something else.
+        self.link.ask_one("cannot list keys", link::OPENING.to_vec())?;
+        Dump::start(&self.link)
+    }
+
+    /// The entries of `keys`, asked for with `marks`.
+    fn fetch(&mut self, keys: &[StoredKey], marks: &str) -> Result<Vec<Option<Entry>>, Error> {
+        let doing = |at: usize| format!("cannot get {}", shown(&keys[at]));
+        let keyed = self.named(keys, doing)?;
+        let mut replies = Vec::new();
+        if let Err(error) = self.link.ask(doing, keyed.iter().map(|key| line("mg", key, marks)), &mut replies) {
+            let key = keys.get(replies.len()).filter(|_| error.kind == ErrorKind::Limit);
+            return Err(key.map_or(error, |key| self.over(key)));
+        }
+        let entry = |(at, reply): (usize, Reply)| match reply {
+            Reply::Value(marks, bytes) => {
+                let stored = match flags(&marks) {
+                    0 => Stored::Bytes(bytes),
+                    flags => Stored::Flagged(flags, bytes),
+                };
+                Ok(Some(Entry { stored, ttl: ttl(&marks), tag: None }))
+            }
+            Reply::Missing => Ok(None),
+            reply => Err(self.odd(&doing(at), &reply)),
+        };
+        replies.into_iter().enumerate().map(entry).collect()
+    }
+
     /// How large an item may be; a server that does not say (a proxy) will say no.
     fn item_most(&mut self) -> Result<usize, Error> {
         if let Some(most) = self.item_most {
@@ -376,6 +428,22 @@ fn ttl(marks: &Marks) -> Ttl {
 
 fn flags(marks: &Marks) -> u32 {
     marks.number('f').and_then(|flags| u32::try_from(flags).ok()).unwrap_or_default()
+}
+
+/// What a listing tells of an item, and its data where that was fetched.
+fn observation(listed: &Listed, entry: Option<Entry>) -> Observation<'_> {
+    let now = now_ms();
+    let left = |time: i64| Ttl::Left(u64::try_from(time.saturating_mul(1000).saturating_sub(now)).unwrap_or(0));
+    Observation {
+        key: &listed.key,
+        kind: Some(KIND),
+        ttl: listed.expires_s.map(|time| if time < 0 { Ttl::Never } else { left(time) }),
+        memory: listed.memory,
+        idle_s: listed.used_s.map(|time| u64::try_from(now / 1000 - time).unwrap_or(0)),
+        length: entry.as_ref().and_then(|entry| entry.stored.as_bytes()).map(|bytes| bytes.len() as u64),
+        stored: entry.map(|entry| entry.stored),
+        ..Observation::default()
+    }
 }
 
 /// Milliseconds after the Unix epoch.

@@ -5,9 +5,10 @@
 //! permission, and because a user with few permissions must not need more commands than it uses:
 //! no CLIENT SETINFO, and SELECT only for a database that is not 0. This file knows no keys.
 
+use std::io;
 use std::time::{Duration, Instant};
 
-use redis::{Cmd, RedisResult, Value, cmd};
+use redis::{Cmd, RedisError, RedisResult, Value, cmd};
 
 use super::url::Target;
 use super::{fault, reply};
@@ -41,6 +42,32 @@ pub struct Link {
 struct Session {
     stream: Stream,
     reply_most: u64,
+}
+
+/// Why talk ended early.
+pub enum Trouble {
+    /// The connection failed, or what came is not Redis's protocol.
+    Lost(RedisError),
+    /// It says already why.
+    Told(Error),
+}
+
+impl From<RedisError> for Trouble {
+    fn from(error: RedisError) -> Trouble {
+        Trouble::Lost(error)
+    }
+}
+
+impl From<io::Error> for Trouble {
+    fn from(error: io::Error) -> Trouble {
+        Trouble::Lost(error.into())
+    }
+}
+
+impl From<Error> for Trouble {
+    fn from(error: Error) -> Trouble {
+        Trouble::Told(error)
+    }
 }
 
 impl Link {
@@ -85,7 +112,7 @@ impl Link {
             }
             if let Err(error) = self.ready()?.exchange(&packed, count, replies) {
                 // What is still to come on this connection answers questions that nobody asks any more.
-                self.open = None;
+                self.hang_up();
                 return Err(self.lost(&error));
             }
             self.used = Instant::now();
@@ -111,6 +138,27 @@ impl Link {
             Value::ServerError(error) => Err(fault::refused(&self.label, doing, &error)),
             reply => Ok(reply),
         }
+    }
+
+    /// Hands the connection over, for talk in which one question does not wait for the answer to the last.
+    ///
+    /// # Errors
+    /// When the connection fails, or `talk` does; it is not used again then.
+    pub fn converse(&mut self, talk: impl FnOnce(&mut Stream) -> Result<(), Trouble>) -> Result<(), Error> {
+        let talked = talk(&mut self.ready()?.stream);
+        self.used = Instant::now();
+        talked.map_err(|trouble| {
+            self.hang_up();
+            match trouble {
+                Trouble::Lost(error) => self.lost(&error),
+                Trouble::Told(error) => error,
+            }
+        })
+    }
+
+    /// Ends the connection; the next question makes another.
+    pub fn hang_up(&mut self) {
+        self.open = None;
     }
 
     /// From now on, reading does not make keys look recently used. Only Redis 7.2 and later can;

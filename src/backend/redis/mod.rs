@@ -6,10 +6,12 @@
 
 mod count;
 mod fault;
+mod frames;
 mod link;
 mod raw;
 mod read;
 mod reply;
+mod survey;
 mod turns;
 mod url;
 
@@ -19,6 +21,7 @@ use self::link::Link;
 use self::turns::Turns;
 pub use self::url::{Target, not_yet, parse};
 pub use super::net::Place;
+use super::survey::{Observer, Plan, Surveyed};
 use super::{Backend, Connect, Cursor, Error, ErrorKind, Options, Page, Reply, Row};
 use crate::entry::{Condition, Entry, Expiry, Facts, Kind, StoredKey, Write};
 use crate::limits::Limits;
@@ -197,6 +200,19 @@ impl Backend for Redis {
         // Field and value in turn.
         let fields = pairs.into_iter().step_by(2);
         Ok(Page { keys: fields.map(|field| StoredKey { key: key.key.clone(), field: Some(field) }).collect(), next })
+    }
+
+    fn count(&mut self) -> Result<Option<u64>, Error> {
+        match self.link.ask_one("cannot count keys", cmd("DBSIZE")) {
+            Ok(Value::Int(count)) => Ok(Some(count.unsigned_abs())),
+            Ok(reply) => Err(read::odd(&reply)),
+            Err(Error { kind: ErrorKind::Denied | ErrorKind::Unsupported, .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn survey(&mut self, plan: &Plan, observer: &mut dyn Observer) -> Result<Surveyed, Error> {
+        survey::survey(&mut self.link, plan, &self.limits, observer)
     }
 
     fn increment(&mut self, key: &StoredKey, by: i64, expiry: Expiry) -> Result<i128, Error> {

@@ -7,7 +7,7 @@
 
 use std::collections::HashSet;
 
-use redis::{Cmd, ServerError, Value, cmd};
+use redis::{Cmd, ServerError, Value};
 
 use super::link::Link;
 use super::turns::Turns;
@@ -374,20 +374,23 @@ fn size(key: &StoredKey, kind: &str) -> Cmd {
     if let Some(field) = &key.field {
         return command("HSTRLEN", &[&key.key, field]);
     }
-    let verb = match kind {
+    match length_verb(kind) {
+        Some(verb) => command(verb, &[&key.key]),
+        None => command("MEMORY", &[b"USAGE", &key.key]),
+    }
+}
+
+/// The command that tells the length of what has this type of the server's own.
+pub fn length_verb(kind: &str) -> Option<&'static str> {
+    Some(match kind {
         "string" => "STRLEN",
         "hash" => "HLEN",
         "list" => "LLEN",
         "set" => "SCARD",
         "zset" => "ZCARD",
         "stream" => "XLEN",
-        _ => {
-            let mut memory = cmd("MEMORY");
-            memory.arg("USAGE").arg(&key.key);
-            return memory;
-        }
-    };
-    command(verb, &[&key.key])
+        _ => return None,
+    })
 }
 
 /// The reply of a SCAN: the next cursor, and what was found.

@@ -12,7 +12,7 @@ use redis::{ErrorKind, Parser, RedisError, RedisResult, Value};
 use crate::backend::net::TooMuch;
 
 /// Bytes of one line. What a server says in one (a status, an error, a number) is short.
-const LINE_MOST: u64 = 64 << 10;
+pub const LINE_MOST: u64 = 64 << 10;
 
 /// What one element costs of the budget beside its bytes: its place in memory, and its share of growth.
 const ELEMENT: u64 = 64;
@@ -153,7 +153,8 @@ fn spend(budget: &mut u64, cost: u64) -> RedisResult<()> {
     Ok(())
 }
 
-fn malformed() -> RedisError {
+/// It is not Redis's protocol.
+pub fn malformed() -> RedisError {
     (ErrorKind::Parse, "not a reply of Redis's protocol").into()
 }
 
