@@ -69,8 +69,9 @@ pub trait Observer {
     /// Whether the data of an entry is wanted too.
     fn wants_data(&mut self, key: &[u8]) -> bool;
 
-    /// An entry, with what is known of it. One may come twice while a server's table grows or shrinks.
-    fn see(&mut self, seen: &Observation<'_>);
+    /// An entry, with what is known of it; its data may be taken out. One may come twice while a
+    /// server's table grows or shrinks.
+    fn see(&mut self, seen: &mut Observation<'_>);
 
     /// A page is done; says whether to go on. `met` counts the names so far, those that do not match
     /// and those that were gone before they could be asked about included.
@@ -131,7 +132,7 @@ pub fn by_pages<B: Backend + ?Sized>(
             let Some(facts) = facts else { continue };
             let wanted = facts.unit() == "bytes" && facts.size <= DATA_MOST && observer.wants_data(&key.key);
             let entry = if wanted { backend.get_many(std::slice::from_ref(key))?.pop().flatten() } else { None };
-            observer.see(&Observation {
+            observer.see(&mut Observation {
                 key: &key.key,
                 kind: Some(&facts.kind),
                 ttl: Some(facts.ttl),

@@ -5,6 +5,7 @@
 //! done when what it would store reads back as the same value.
 
 mod read;
+mod survey;
 mod tags;
 mod walk;
 mod write;
@@ -13,6 +14,7 @@ use std::collections::HashMap;
 use std::fmt;
 
 pub use self::read::{Chain, Reader, Reading, Unread};
+pub use self::survey::{Valued, Visitor};
 pub use self::tags::{Invalidated, Known, Reach, Standing, Tag, Unknown};
 pub use self::walk::{Met, Walk};
 use self::write::{Before, Plan};

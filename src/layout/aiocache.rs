@@ -5,7 +5,9 @@
 //! unless the namespace is empty. It has no store on disk: one would inherit the base's rule, so
 //! that is the rule here for all that is not Redis.
 
-use super::{Act, Error, Layout, Name, Owner, Row, Spec, Step, Sweep};
+use std::borrow::Cow;
+
+use super::{Act, Error, Layout, Name, OUTSIDE, Owner, Row, Spec, Step, Sweep};
 use crate::entry::{Kind, StoredKey};
 use crate::pattern::Pattern;
 use crate::url::UrlError;
@@ -112,6 +114,11 @@ impl Layout for Aiocache {
     fn owner(&self, stored: &StoredKey) -> Owner {
         let key = stored.key.strip_prefix(self.prefix.as_slice());
         key.map_or(Owner::Other, |key| Owner::Key(key.to_vec()))
+    }
+
+    fn group(&self, key: &[u8]) -> Option<Cow<'static, str>> {
+        let named = !self.prefix.is_empty();
+        named.then(|| if key.starts_with(&self.prefix) { "in the namespace" } else { OUTSIDE }.into())
     }
 
     fn sweep(&self, pattern: &Pattern) -> Sweep {

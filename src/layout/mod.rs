@@ -9,6 +9,7 @@ mod plain;
 mod pyredis_cache;
 mod redis_tagged_cache;
 
+use std::borrow::Cow;
 use std::fmt;
 
 pub use self::redis_tagged_cache::Tagging;
@@ -59,6 +60,10 @@ pub trait Layout {
     /// What a stored key is to this layout.
     fn owner(&self, stored: &StoredKey) -> Owner;
 
+    /// What a stored key is counted under, where the layout tells keys apart: the operation, or entries,
+    /// tags and locks. A Redis hash that holds entries counts as it is named.
+    fn group(&self, key: &[u8]) -> Option<Cow<'static, str>>;
+
     /// Where entries whose keys match may be: never fewer, so that who asks filters by the key.
     fn sweep(&self, pattern: &Pattern) -> Sweep;
 
@@ -85,6 +90,9 @@ pub trait Layout {
         None
     }
 }
+
+/// The group of keys that are none of the layout's, or not of this namespace.
+const OUTSIDE: &str = "others";
 
 /// One step from a name to a stored key.
 #[derive(Clone, Debug, PartialEq, Eq)]

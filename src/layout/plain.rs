@@ -3,7 +3,9 @@
 //! cachetory 3.5.1 does this (`f"{prefix}{key}"`, no separator, no escaping), and so does everything
 //! that has no naming rule at all: its prefix is empty.
 
-use super::{Act, Error, Layout, Name, Owner, Row, Spec, Step, Sweep};
+use std::borrow::Cow;
+
+use super::{Act, Error, Layout, Name, OUTSIDE, Owner, Row, Spec, Step, Sweep};
 use crate::entry::StoredKey;
 use crate::pattern::Pattern;
 use crate::url::UrlError;
@@ -43,6 +45,11 @@ impl Layout for Plain {
     fn owner(&self, stored: &StoredKey) -> Owner {
         let key = stored.key.strip_prefix(self.prefix.as_slice());
         key.map_or(Owner::Other, |key| Owner::Key(key.to_vec()))
+    }
+
+    fn group(&self, key: &[u8]) -> Option<Cow<'static, str>> {
+        let named = !self.prefix.is_empty();
+        named.then(|| if key.starts_with(&self.prefix) { "in the namespace" } else { OUTSIDE }.into())
     }
 
     fn sweep(&self, pattern: &Pattern) -> Sweep {

@@ -4,7 +4,9 @@
 //! Its hash client (`hash.py`) names a Redis hash so, and a field in it by the same rule. There are
 //! no namespaces and no escapes, and no telling `student` from `STUDENT` or `000student`.
 
-use super::{Error, Layout, Name, Owner, Row, Spec, Step, Sweep};
+use std::borrow::Cow;
+
+use super::{Error, Layout, Name, OUTSIDE, Owner, Row, Spec, Step, Sweep};
 use crate::entry::StoredKey;
 use crate::pattern::Pattern;
 use crate::url::{UrlError, percent_decode_text};
@@ -161,6 +163,14 @@ impl Layout for PyredisCache {
             _ => None,
         };
         key.map_or(Owner::Other, |key| Owner::Key(key.into_bytes()))
+    }
+
+    /// The operations that keys name, this one's and any other's.
+    fn group(&self, key: &[u8]) -> Option<Cow<'static, str>> {
+        let operation = std::str::from_utf8(key).ok().and_then(|key| key.rsplit_once('#')).filter(|(name, id)| {
+            name.chars().count() >= WIDTH && id.len() >= WIDTH && unpadded_id(id.as_bytes()).is_some()
+        });
+        Some(operation.map_or(OUTSIDE.into(), |(name, _)| name.trim_start_matches('0').to_owned().into()))
     }
 
     /// A pattern is over ids, which are stored padded: all of the operation's keys are looked at.

@@ -6,11 +6,13 @@
 //! stored names a namespace, a key or a tag. Read from redis-tagged-cache 0.12.1 (`rtc/app/hash.py`,
 //! `rtc/app/metadata.py`), 0.11.0, 0.11.2 and 0.10.1 (`rtc/app/service.py`): four formats in all.
 
+use std::borrow::Cow;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use md5::Digest as _;
 
-use super::{Act, Error, Layout, Name, Owner, Row, Spec, Step, Sweep};
+use super::{Act, Error, Layout, Name, OUTSIDE, Owner, Row, Spec, Step, Sweep};
 use crate::entry::StoredKey;
 use crate::pattern::Pattern;
 use crate::url::UrlError;
@@ -252,6 +254,20 @@ impl Layout for RedisTaggedCache {
         self.0.entry_parts(stored).map_or(Owner::Other, |_| Owner::Hidden)
     }
 
+    fn group(&self, key: &[u8]) -> Option<Cow<'static, str>> {
+        Some(match parts(key) {
+            Some(Parts { namespace, what, .. }) if namespace == self.0.namespace_hash => match what {
+                "tag" => "tags",
+                "entry" => "entries",
+                "lock" => "locks",
+                _ => "lists of waiters",
+            }
+            .into(),
+            Some(Parts { namespace, what, .. }) => format!("{what}, namespace hash {namespace}").into(),
+            None => OUTSIDE.into(),
+        })
+    }
+
     fn sweep(&self, _: &Pattern) -> Sweep {
         Sweep { keys: self.0.entry_keys(), fields: None }
     }
@@ -275,25 +291,39 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// What a key is whose every part is one that the library writes, and in which format, as far as
-/// the parts tell: 0.10 has `-` in hashes and text as values of tags, later ones `~` and 16 bytes.
-fn recognise(stored: &StoredKey, value: Option<&[u8]>) -> Option<String> {
-    let parts: Vec<&str> = std::str::from_utf8(&stored.key).ok()?.split(':').collect();
-    let (namespace, letter, rest) = match parts.as_slice() {
-        ["rtc", namespace, letter, rest @ ..] if stored.field.is_none() => (*namespace, *letter, rest),
-        _ => return None,
-    };
+/// A key whose every part is one that the library writes.
+struct Parts<'a> {
+    namespace: &'a str,
+    letter: &'a str,
+    what: &'static str,
+}
+
+fn parts(key: &[u8]) -> Option<Parts<'_>> {
+    let mut words = std::str::from_utf8(key).ok()?.strip_prefix("rtc:")?.split(':');
+    let (namespace, letter) = (words.next()?, words.next()?);
+    let rest = [words.next(), words.next(), words.next()];
     let (what, hashes) = match (letter, rest) {
-        ("t", hashes @ [_]) => ("tag", hashes),
-        ("s" | "v", hashes @ [_, _]) => ("entry", hashes),
-        ("l", hashes @ [_, _]) | ("v", [hashes @ .., "lock"]) => ("lock", hashes),
-        ("w", hashes @ [_, _]) | ("v", [hashes @ .., "waiting"]) => ("list of waiters", hashes),
+        ("t", [Some(tag), None, None]) => ("tag", [Some(tag), None]),
+        ("s" | "v", [Some(key), Some(values), None]) if !matches!(values, "lock" | "waiting") => {
+            ("entry", [Some(key), Some(values)])
+        }
+        ("l", [Some(key), Some(values), None]) => ("lock", [Some(key), Some(values)]),
+        ("w", [Some(key), Some(values), None]) => ("list of waiters", [Some(key), Some(values)]),
+        ("v", [Some(key), Some("lock"), None]) => ("lock", [Some(key), None]),
+        ("v", [Some(key), Some(values), Some("lock")]) => ("lock", [Some(key), Some(values)]),
+        ("v", [Some(key), Some("waiting"), None]) => ("list of waiters", [Some(key), None]),
+        ("v", [Some(key), Some(values), Some("waiting")]) => ("list of waiters", [Some(key), Some(values)]),
         _ => return None,
     };
-    let of_length = |hash: &&str| hash.len() == namespace.len() && is_hash(hash.as_bytes());
-    if hashes.is_empty() || hashes.len() > 2 || ![namespace].iter().chain(hashes).all(of_length) {
-        return None;
-    }
+    let fits = |hash: &str| hash.len() == namespace.len() && is_hash(hash.as_bytes());
+    let all = words.next().is_none() && fits(namespace) && hashes.into_iter().flatten().all(fits);
+    all.then_some(Parts { namespace, letter, what })
+}
+
+/// What a key of the library's is, and in which format, as far as its parts tell: 0.10 has `-` in hashes
+/// and text as values of tags, later ones `~` and 16 bytes.
+fn recognise(stored: &StoredKey, value: Option<&[u8]>) -> Option<String> {
+    let Parts { namespace, letter, what } = parts(&stored.key).filter(|_| stored.field.is_none())?;
     let has = |c: char| stored.key.contains(&(c as u8));
     let text_value = value.filter(|_| what == "tag").map(|value| value.len() == 11 && is_hash(value));
     let format = match (letter, namespace.len(), text_value) {

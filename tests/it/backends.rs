@@ -698,10 +698,18 @@ fn urls_that_take_nothing_say_so() {
     }
 }
 
+/// What a survey told of an entry.
+struct Told {
+    key: Vec<u8>,
+    ttl: Option<Ttl>,
+    size: Option<u64>,
+    data: Option<Vec<u8>>,
+}
+
 /// Who keeps what a survey shows.
 #[derive(Default)]
 struct Watcher {
-    seen: Vec<(Vec<u8>, Option<Ttl>, Option<u64>, Option<Vec<u8>>)>,
+    seen: Vec<Told>,
     wanted: Option<&'static [u8]>,
     turns: usize,
     turns_most: usize,
@@ -713,9 +721,10 @@ impl Observer for Watcher {
         self.wanted == Some(key)
     }
 
-    fn see(&mut self, seen: &Observation<'_>) {
+    fn see(&mut self, seen: &mut Observation<'_>) {
         let data = seen.stored.as_ref().and_then(Stored::as_bytes).map(<[u8]>::to_vec);
-        self.seen.push((seen.key.to_vec(), seen.ttl, seen.length.or(seen.memory), data));
+        let (key, size) = (seen.key.to_vec(), seen.length.or(seen.memory));
+        self.seen.push(Told { key, ttl: seen.ttl, size, data });
     }
 
     fn turn(&mut self, met: u64) -> ControlFlow<()> {
@@ -739,11 +748,11 @@ fn a_survey_tells_of_every_entry(subject: &mut Subject) {
     }
     let mut all = Watcher { wanted: Some(b"few:0007"), ..Watcher::default() };
     assert_eq!(subject.backend.survey(&plan, &mut all), Ok(Surveyed::default()), "{name}");
-    all.seen.sort_by(|a, b| a.0.cmp(&b.0));
-    all.seen.dedup_by(|a, b| a.0 == b.0);
+    all.seen.sort_by(|a, b| a.key.cmp(&b.key));
+    all.seen.dedup_by(|a, b| a.key == b.key);
     assert_eq!((all.seen.len(), subject.backend.count()), (2000, Ok(Some(2000))), "{name}");
     assert!(all.met >= 2000 && all.turns > 1, "{name}: {} in {}", all.met, all.turns);
-    for (at, (met, ttl, size, data)) in all.seen.iter().enumerate() {
+    for (at, Told { key: met, ttl, size, data }) in all.seen.iter().enumerate() {
         assert_eq!(*met, key(at).into_bytes(), "{name}");
         assert!(size.is_some_and(|size| size >= at as u64 && size < at as u64 + 200), "{name}: {at} {size:?}");
         assert_eq!(*ttl == Some(Ttl::Never), at % 2 == 0, "{name}: {at} {ttl:?}");
@@ -752,8 +761,8 @@ fn a_survey_tells_of_every_entry(subject: &mut Subject) {
 
     let mut few = Watcher::default();
     subject.backend.survey(&Plan { pattern: Pattern::new("few:*"), ..plan.clone() }, &mut few).unwrap();
-    few.seen.sort_by(|a, b| a.0.cmp(&b.0));
-    few.seen.dedup_by(|a, b| a.0 == b.0);
+    few.seen.sort_by(|a, b| a.key.cmp(&b.key));
+    few.seen.dedup_by(|a, b| a.key == b.key);
     assert_eq!(few.seen.len(), 100, "{name}");
     let mut first = Watcher { turns_most: 1, ..Watcher::default() };
     assert!(subject.backend.survey(&plan, &mut first).unwrap().stopped, "{name}");
@@ -769,5 +778,5 @@ fn a_survey_tells_of_every_entry(subject: &mut Subject) {
     subject.backend.survey(&matching, &mut drawn).unwrap();
     let share = drawn.seen.len() as f64 / drawn.met as f64;
     assert!(share > 0.9 && share < 1.0, "{name}: 19 of 20 match, not {share}");
-    assert!(drawn.seen.iter().all(|seen| seen.0.starts_with(b"many:")), "{name}");
+    assert!(drawn.seen.iter().all(|seen| seen.key.starts_with(b"many:")), "{name}");
 }

@@ -338,7 +338,7 @@ impl Store {
         let (used, count): (Option<f64>, Option<i64>) = (row.get(6)?, row.get(7)?);
         let used = used.filter(|_| self.settings.policy == Policy::LeastRecentlyUsed);
         let count = count.filter(|_| self.settings.policy == Policy::LeastFrequentlyUsed);
-        observer.see(&Observation {
+        observer.see(&mut Observation {
             key: name,
             kind: Some(kind(mode, &stored)),
             ttl: Some(ttl(row.get_ref(4)?, now)),

@@ -212,13 +212,13 @@ impl Backend for Memcached {
                 }
                 match listed.memory.is_none_or(|memory| memory <= DATA_MOST) && observer.wants_data(&listed.key) {
                     true => wanted.push(listed),
-                    false => observer.see(&observation(&listed, None)),
+                    false => observer.see(&mut observation(&listed, None)),
                 }
             }
             let keys: Vec<StoredKey> = wanted.iter().map(|listed| StoredKey::new(listed.key.clone())).collect();
             let entries = self.fetch(&keys, " t f v u")?;
             for (listed, entry) in wanted.iter().zip(entries) {
-                observer.see(&observation(listed, entry));
+                observer.see(&mut observation(listed, entry));
             }
             let stopped = observer.turn(draw.met(passed)).is_break();
             if last || stopped {

@@ -442,7 +442,7 @@ impl Survey<'_> {
         for entry in &entries {
             let (length, data) = more(self, (&page, entry))?;
             if !entry.gone {
-                self.observer.see(&Observation {
+                self.observer.see(&mut Observation {
                     key: &page.names[start..entry.end],
                     kind: entry.kind.map(|kind| self.kinds[usize::from(kind)].as_str()),
                     ttl: entry.ttl,
