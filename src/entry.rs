@@ -221,9 +221,15 @@ impl Facts {
     /// What `size` counts: members for Redis's containers, bytes for all else.
     #[must_use]
     pub fn unit(&self) -> &'static str {
-        match self.kind.as_str() {
-            "hash" | "list" | "set" | "zset" | "stream" => "members",
-            _ => "bytes",
-        }
+        unit(&self.kind)
+    }
+}
+
+/// What the size of an entry of a kind counts.
+#[must_use]
+pub fn unit(kind: &str) -> &'static str {
+    match kind {
+        "hash" | "list" | "set" | "zset" | "stream" => "members",
+        _ => "bytes",
     }
 }

@@ -8,6 +8,7 @@
 //! cache       backend + layout + codec: what a read and a write are
 //! codec       values to bytes and back      value       what bytes decode to, and its notations
 //! layout      stored keys for keys          backend     servers and stores
+//! stats       what is in a cache, counted
 //! render      the only writer to stdout and stderr
 //! entry pattern url limits secret exit      what the rooms share
 //! ```
@@ -29,6 +30,7 @@ pub mod limits;
 pub mod pattern;
 pub mod render;
 pub mod secret;
+pub mod stats;
 pub mod url;
 pub mod value;
 

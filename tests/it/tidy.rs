@@ -21,6 +21,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("codec", &["limits", "url", "value"]),
     ("layout", &["entry", "limits", "pattern", "url"]),
     ("backend", &["entry", "limits", "pattern", "secret", "url"]),
+    ("stats", &["backend", "entry", "limits"]),
     ("cache", &["backend", "codec", "entry", "layout", "limits", "pattern", "value"]),
     ("render", &["codec", "entry", "limits", "value"]),
     ("exit", &["backend", "cache", "codec", "layout", "limits", "url", "value"]),
