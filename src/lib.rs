@@ -10,7 +10,7 @@
 //! layout      stored keys for keys          backend     servers and stores
 //! stats       what is in a cache, counted
 //! render      the only writer to stdout and stderr
-//! entry pattern url limits secret exit      what the rooms share
+//! entry pattern url limits secret exit interrupt      what the rooms share
 //! ```
 //!
 //! The way of a `get`: the command asks [`cache::Cache`] for entries; the layout names the stored
@@ -25,6 +25,7 @@ pub mod codec;
 pub mod commands;
 pub mod entry;
 pub mod exit;
+pub mod interrupt;
 pub mod layout;
 pub mod limits;
 pub mod pattern;

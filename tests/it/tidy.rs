@@ -14,6 +14,7 @@ use crate::source::{Token, in_tests, item_end, tokens};
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("limits", &[]),
     ("secret", &[]),
+    ("interrupt", &[]),
     ("url", &[]),
     ("entry", &[]),
     ("pattern", &[]),
