@@ -8,7 +8,7 @@
 //! cache       backend + layout + codec: what a read and a write are
 //! codec       values to bytes and back      value       what bytes decode to, and its notations
 //! layout      stored keys for keys          backend     servers and stores
-//! stats       what is in a cache, counted
+//! stats       what is in a cache, counted, and what a server's facts mean
 //! render      the only writer to stdout and stderr
 //! entry pattern url limits secret exit interrupt      what the rooms share
 //! ```

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use super::{Backend, Connect, Cursor, Error, Options, Page, Row, added, no_fields, nothing_more};
+use super::{Backend, Connect, Cursor, Error, Options, Page, Row, Server, added, no_fields, nothing_more};
 use crate::entry::{Condition, Entry, Expiry, Facts, Kind, Stored, StoredKey, Ttl, Write};
 use crate::pattern::Pattern;
 use crate::url::{Url, UrlError};
@@ -140,6 +140,15 @@ impl Backend for Memory {
         let mut store = self.store();
         let keys = store.tagged(tag);
         Ok(keys.iter().filter(|key| store.remove(key)).count() as u64)
+    }
+
+    fn server(&mut self) -> Result<Server, Error> {
+        let store = self.store();
+        let now = store.now();
+        let alive = || store.held.values().filter(|held| !held.expired(now));
+        let expiring = alive().filter(|held| held.deadline.is_some()).count() as u64;
+        let (product, entries) = (Some("memory".to_owned()), Some(alive().count() as u64));
+        Ok(Server { product, entries, entries_expiring: Some(expiring), ..Server::default() })
     }
 
     fn flush(&mut self) -> Result<(), Error> {

@@ -11,6 +11,7 @@ pub mod memory;
 pub mod net;
 pub mod redis;
 mod reply;
+pub mod server;
 pub mod survey;
 
 use std::fmt;
@@ -19,6 +20,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use self::reply::Reply;
+pub use self::server::Server;
 use self::survey::{Observer, Plan, Surveyed};
 use crate::entry::{Entry, Expiry, Facts, Kind, StoredKey, Write};
 use crate::limits::Limits;
@@ -95,6 +97,11 @@ pub trait Backend {
     /// Deletes everything there is, whoever put it there.
     fn flush(&mut self) -> Result<(), Error> {
         Err(unsupported(self.label(), "cannot be emptied at once: delete by pattern instead"))
+    }
+
+    /// What it says of itself. One that says nothing has said so with this.
+    fn server(&mut self) -> Result<Server, Error> {
+        Ok(Server::default())
     }
 
     /// Sends one command of the server's own, its name first, and gives the reply as it came.

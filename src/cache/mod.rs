@@ -19,7 +19,7 @@ pub use self::tags::{Invalidated, Known, Reach, Standing, Tag, Unknown};
 pub use self::walk::{Met, Walk};
 use self::write::{Before, Plan};
 pub use self::write::{DEFAULT_SERIALIZER, Form, Put, Receipt};
-use crate::backend::{self, Abilities, Backend, ErrorKind, Reply};
+use crate::backend::{self, Abilities, Backend, ErrorKind, Reply, Server};
 use crate::codec::{self, Codec};
 use crate::entry::{Entry, Expiry, Facts, StoredKey, Write};
 use crate::layout::{self, Layout, Name};
@@ -211,6 +211,14 @@ impl Cache {
     /// The backend's.
     pub fn flush(&mut self) -> Result<(), Error> {
         Ok(self.backend.flush()?)
+    }
+
+    /// What the backend says of itself.
+    ///
+    /// # Errors
+    /// The backend's, such as that the user may ask it nothing.
+    pub fn server(&mut self) -> Result<Server, Error> {
+        Ok(self.backend.server()?)
     }
 
     /// The reply to a command of the server's own, whatever the layout.

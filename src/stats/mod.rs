@@ -11,6 +11,7 @@ mod histogram;
 mod prefixes;
 mod quantiles;
 mod report;
+pub mod server;
 mod tallies;
 mod tally;
 #[cfg(test)]

@@ -25,9 +25,9 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use self::files::Files;
 use self::key::Spelling;
 use self::schema::{Found, Settings};
-use self::store::{Deleted, Store, Trouble, is_read_only};
+use self::store::{Deleted, PRODUCT, Store, Trouble, is_read_only};
 use super::survey::{Observer, Plan, Surveyed};
-use super::{Backend, Connect, Cursor, Error, ErrorKind, Options, Page, Row, no_fields};
+use super::{Backend, Connect, Cursor, Error, ErrorKind, Options, Page, Row, Server, no_fields};
 use crate::entry::{Entry, Expiry, Facts, Kind, StoredKey, Write};
 use crate::limits::Limits;
 use crate::pattern::Pattern;
@@ -231,6 +231,14 @@ impl Backend for Disk {
 
     fn evict(&mut self, tag: &str) -> Result<u64, Error> {
         tags(tag).map(|tag| self.in_pages(|store, after| store.evict_page(&tag, after))).sum()
+    }
+
+    fn server(&mut self) -> Result<Server, Error> {
+        let server = match self.existing()? {
+            Some(store) => store.server(),
+            None => Ok(Server { product: Some(PRODUCT.to_owned()), entries: Some(0), ..Server::default() }),
+        };
+        server.map_err(|trouble| self.place.explain("read", trouble))
     }
 
     fn flush(&mut self) -> Result<(), Error> {

@@ -185,12 +185,18 @@ fn number(value: ValueRef<'_>) -> Option<i64> {
 impl Policy {
     fn named(value: ValueRef<'_>) -> Option<Policy> {
         let ValueRef::Text(name) = value else { return None };
-        match name {
-            b"none" => Some(Policy::None),
-            b"least-recently-stored" => Some(Policy::LeastRecentlyStored),
-            b"least-recently-used" => Some(Policy::LeastRecentlyUsed),
-            b"least-frequently-used" => Some(Policy::LeastFrequentlyUsed),
-            _ => None,
+        let all = [Policy::None, Policy::LeastRecentlyStored, Policy::LeastRecentlyUsed, Policy::LeastFrequentlyUsed];
+        all.into_iter().find(|policy| policy.name().as_bytes() == name)
+    }
+
+    /// Its name in the settings.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Policy::None => "none",
+            Policy::LeastRecentlyStored => "least-recently-stored",
+            Policy::LeastRecentlyUsed => "least-recently-used",
+            Policy::LeastFrequentlyUsed => "least-frequently-used",
         }
     }
 

@@ -14,7 +14,7 @@ use super::files::{Files, Unread};
 use super::key::{self, Spelling};
 use super::schema::{Policy, Settings};
 use crate::backend::survey::{DATA_MOST, Draw, Observation, Observer, Plan, Surveyed};
-use crate::backend::{Cursor, Error, ErrorKind, Page, added};
+use crate::backend::{Cursor, Error, ErrorKind, Page, Server, added};
 use crate::entry::{Condition, Entry, Expiry, Facts, Stored, StoredKey, Ttl, Write};
 use crate::limits::Limits;
 use crate::pattern::Pattern;
@@ -77,6 +77,11 @@ const OF_TAG: &str = "SELECT rowid, filename FROM Cache \
      WHERE tag = ?1 AND typeof(tag) = typeof(?1) AND rowid > ?2 ORDER BY rowid LIMIT ?3";
 const ALL: &str = "SELECT rowid, filename FROM Cache WHERE rowid > ?1 ORDER BY rowid LIMIT ?2";
 const SIZE: &str = "SELECT value FROM Settings WHERE key = 'size'";
+const COUNTER: &str = "SELECT value FROM Settings WHERE key = ?1";
+const EXPIRING: &str = "SELECT count(*) FROM Cache WHERE expire_time IS NOT NULL";
+
+/// Whose format it is.
+pub const PRODUCT: &str = "diskcache";
 
 /// Why something failed, for the caller to say where.
 pub enum Trouble {
@@ -510,6 +515,31 @@ impl Store {
             "its size_limit of {most_bytes} bytes leaves no room: DiskCache would now remove {which}, so nothing was \
              done; delete some, or raise size_limit"
         )))
+    }
+
+    /// What the settings and the tables say. Entries that have expired count until they are removed, as
+    /// in DiskCache.
+    pub fn server(&self) -> Result<Server, Trouble> {
+        let count = |name: &str| -> rusqlite::Result<Option<u64>> {
+            let number =
+                self.prepare(COUNTER)?.query_row([name], |row| Ok(row.get_ref(0)?.as_i64().ok())).optional()?;
+            Ok(number.flatten().and_then(|number| u64::try_from(number).ok()))
+        };
+        let mut server = Server {
+            product: Some(PRODUCT.to_owned()),
+            memory_used: u64::try_from(self.volume()?).ok(),
+            memory_max: u64::try_from(self.settings.size_limit).ok(),
+            policy: Some(self.settings.policy.name().to_owned()),
+            entries: count("count")?,
+            entries_expiring: u64::try_from(self.prepare(EXPIRING)?.query_row([], |row| row.get::<_, i64>(0))?).ok(),
+            ..Server::default()
+        };
+        if self.settings.statistics {
+            (server.hits, server.misses) = (count("hits")?, count("misses")?);
+        } else {
+            server.withheld.push("hits and misses: the cache does not count them (statistics=1 does)".to_owned());
+        }
+        Ok(server)
     }
 
     /// `Cache.volume`: the bytes of the database and of the files.

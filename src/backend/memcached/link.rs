@@ -10,6 +10,7 @@ use std::{io, mem};
 use super::reply::{self, Reply};
 use super::url::Target;
 use crate::backend::net::{self, Place, Schemes, Stream};
+use crate::backend::server::LINES_MOST;
 use crate::backend::{Error, ErrorKind, Options};
 
 /// Requests sent before their replies are read.
@@ -123,17 +124,19 @@ impl Link {
         self.ready()?;
         let mut stream = self.open.take().expect("opened where it was not");
         stream.send(request).map_err(|error| self.lost(&error))?;
-        loop {
+        for _ in 0..LINES_MOST {
             match reply::read(stream.reply(), 0).map_err(|error| self.lost(&error))? {
-                Reply::Line(line) if line == "END" => break,
+                Reply::Line(line) if line == "END" => {
+                    self.open = Some(stream);
+                    self.used = Instant::now();
+                    return Ok(());
+                }
                 Reply::Line(line) => take(&line),
                 Reply::Refused(words) => return Err(self.refused(doing, &words)),
-                _ => return Err(self.lost(&reply::malformed())),
+                _ => break,
             }
         }
-        self.open = Some(stream);
-        self.used = Instant::now();
-        Ok(())
+        Err(self.lost(&reply::malformed()))
     }
 
     /// A connection beside this one, opened and logged in.

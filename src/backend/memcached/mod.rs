@@ -6,6 +6,7 @@
 //! server passes while it looks. Nothing here knows what the bytes or the flags mean.
 
 mod dump;
+mod info;
 mod link;
 mod reply;
 mod request;
@@ -18,7 +19,7 @@ use self::link::Link;
 use self::reply::{Marks, Reply};
 use self::request::{KEY_MOST, Name, Plan, RELATIVE_MOST, exptime, line, mode};
 use super::survey::{self, DATA_MOST, Draw, Observation, Observer, Surveyed};
-use super::{Abilities, Backend, Connect, Cursor, Error, ErrorKind, Options, Page, Row, no_fields};
+use super::{Abilities, Backend, Connect, Cursor, Error, ErrorKind, Options, Page, Row, Server, no_fields};
 use crate::entry::{Condition, Entry, Expiry, Facts, Item, Kind, Stored, StoredKey, Ttl, Write};
 use crate::limits::Limits;
 use crate::pattern::Pattern;
@@ -236,6 +237,10 @@ impl Backend for Memcached {
         let digits = if let Reply::Value(_, digits) = &reply { digits.as_slice() } else { b"" };
         let number = std::str::from_utf8(digits).ok().and_then(|digits| digits.trim_end().parse::<u64>().ok());
         number.map(i128::from).ok_or_else(|| self.odd(&tried, &reply))
+    }
+
+    fn server(&mut self) -> Result<Server, Error> {
+        info::server(&mut self.link)
     }
 
     /// By `flush_all`; a server that was started with `-F` refuses.

@@ -7,6 +7,7 @@
 mod count;
 mod fault;
 mod frames;
+mod info;
 mod link;
 mod raw;
 mod read;
@@ -22,7 +23,7 @@ use self::turns::Turns;
 pub use self::url::{Target, not_yet, parse};
 pub use super::net::Place;
 use super::survey::{Observer, Plan, Surveyed};
-use super::{Backend, Connect, Cursor, Error, ErrorKind, Options, Page, Reply, Row};
+use super::{Backend, Connect, Cursor, Error, ErrorKind, Options, Page, Reply, Row, Server};
 use crate::entry::{Condition, Entry, Expiry, Facts, Kind, StoredKey, Write};
 use crate::limits::Limits;
 use crate::pattern::Pattern;
@@ -226,6 +227,10 @@ impl Backend for Redis {
             Err(Error { kind: ErrorKind::Failed, .. }) => self.link.ask_one(doing, cmd("FLUSHDB")).map(drop),
             result => result.map(drop),
         }
+    }
+
+    fn server(&mut self) -> Result<Server, Error> {
+        info::server(&mut self.link)
     }
 
     fn raw(&mut self, command: &[Vec<u8>]) -> Result<Reply, Error> {
