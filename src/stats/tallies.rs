@@ -7,10 +7,14 @@
 //!
 //! What a name may have missed while it was forgotten is bounded as by Space-Saving (Metwally,
 //! Agrawal, El Abbadi: "Efficient Computation of Frequent and Top-k Elements in Data Streams",
-//! ICDT 2005). A parent remembers the most that any child weighed when it was forgotten, with what
-//! that child itself may have missed before: its `floor`. So a name that is not kept weighs no more
-//! than the floor of its parent, and a name that is kept, no more than was counted since it came
-//! and the floor at that time.
+//! ICDT 2005), with one bound for the names of each hash, its `cell`: a name that is not kept weighs
+//! no more than its cell, and a name that is kept no more than was counted since it came and its
+//! cell at that time. For an entry that comes under a name that is not kept is added to the cell of
+//! that name, and when a name is forgotten its cell is made to be no less than the name may weigh.
+//! A name is kept again when its cell says that it may be heavier than those that were forgotten
+//! last, so that names that come once do not drive out one another.
+
+use std::hash::BuildHasher as _;
 
 use foldhash::{HashMap, HashMapExt as _};
 
@@ -19,9 +23,13 @@ use super::tally::{Sample, Tally, Weight};
 /// What is counted under each name, and how much of it there may be.
 pub struct Tallies {
     names: HashMap<Box<[u8]>, Node>,
-    /// The parent of the names that lie in no other.
-    root: Node,
     names_most: usize,
+    /// What is counted under no name that is kept.
+    root: Tally,
+    /// The most that the names of a hash weigh that are not kept; empty while none was forgotten.
+    cells: Vec<Weight>,
+    /// The heaviest of the names that were forgotten last.
+    bar: Weight,
     /// Bytes that the tallies take beside themselves, and may take.
     footprint: usize,
     footprint_most: usize,
@@ -33,8 +41,6 @@ struct Node {
     own: Tally,
     /// The most that came before it did.
     missed: Weight,
-    /// The most that a child weighs that is not kept.
-    floor: Weight,
     /// How much of its name is its parent's.
     parent: usize,
     /// How many are kept.
@@ -75,54 +81,77 @@ impl Counted {
 impl Tallies {
     /// Nothing yet; at most so many names, whose tallies take so many bytes beside themselves.
     pub fn new(names_most: usize, footprint_most: usize) -> Tallies {
-        let (names, root) = (HashMap::new(), Node::default());
-        Tallies { names, root, names_most, footprint: 0, footprint_most }
+        let (names, root, cells) = (HashMap::new(), Tally::default(), Vec::new());
+        Tallies { names, names_most, root, cells, bar: Weight::default(), footprint: 0, footprint_most }
     }
 
     /// Counts an entry under `name`. The names that it lies in end at `ends`, itself the last.
     pub fn add(&mut self, name: &[u8], ends: &[usize], sample: &Sample) {
-        let node = match self.names.get_mut(name) {
-            Some(node) => node,
+        // Most names are kept; whoever comes to be does so here, too.
+        let tally = match self.names.get_mut(name) {
+            Some(node) => &mut node.own,
             None => {
-                self.insert(name, ends);
-                self.names.get_mut(name).expect("it was inserted")
+                let kept = self.keep(name, ends, sample);
+                self.tally(&name[..kept])
             }
         };
-        let before = node.own.footprint();
-        node.own.add(sample);
-        self.footprint += node.own.footprint() - before;
+        let before = tally.footprint();
+        tally.add(sample);
+        self.footprint += tally.footprint() - before;
         while self.names.len() > self.names_most || (self.footprint > self.footprint_most && !self.names.is_empty()) {
             self.prune();
         }
     }
 
+    /// Keeps of the names that end at `ends` those that may be heavy, and says where the longest ends
+    /// that is kept.
     #[cold]
-    fn insert(&mut self, name: &[u8], ends: &[usize]) {
-        let mut parent = 0;
-        for end in ends {
-            if !self.names.contains_key(&name[..*end]) {
-                let above = self.node(&name[..parent]);
-                above.children += 1;
-                // What lies in a name that was not kept weighs no more than that name did.
-                let floor = above.floor;
-                let node = Node { parent, missed: floor, floor, ..Node::default() };
-                self.names.insert(name[..*end].into(), node);
-            }
-            parent = *end;
+    fn keep(&mut self, name: &[u8], ends: &[usize], sample: &Sample) -> usize {
+        let weight = Weight { bytes: sample.size.unwrap_or(0), entries: 1 };
+        let mut kept = 0;
+        // An empty name is none.
+        let mut ends = ends.iter().copied().filter(|end| *end > 0).peekable();
+        while let Some(end) = ends.next_if(|end| self.names.contains_key(&name[..*end])) {
+            kept = end;
         }
+        while let Some(end) = ends.next_if(|end| self.may_be_heavy(&name[..*end], weight)) {
+            if let Some(parent) = self.names.get_mut(&name[..kept]) {
+                parent.children += 1;
+            }
+            let missed = self.cells.get(self.cell(&name[..end])).copied().unwrap_or_default();
+            self.names.insert(name[..end].into(), Node { parent: kept, missed, ..Node::default() });
+            kept = end;
+        }
+        for end in ends {
+            let cell = self.cell(&name[..end]);
+            self.cells[cell] = self.cells[cell].plus(weight);
+        }
+        kept
     }
 
-    /// The node of a parent: the root's name is empty.
-    fn node(&mut self, name: &[u8]) -> &mut Node {
+    fn may_be_heavy(&self, name: &[u8], weight: Weight) -> bool {
+        self.cells.get(self.cell(name)).is_none_or(|cell| cell.plus(weight) > self.bar)
+    }
+
+    fn cell(&self, name: &[u8]) -> usize {
+        self.names.hasher().hash_one(name) as usize & self.cells.len().saturating_sub(1)
+    }
+
+    /// What is counted under `name`, which is kept, or empty.
+    fn tally(&mut self, name: &[u8]) -> &mut Tally {
         match name {
             [] => &mut self.root,
-            name => self.names.get_mut(name).expect("a name is forgotten after those inside it"),
+            name => &mut self.names.get_mut(name).expect("a name is forgotten after those inside it").own,
         }
     }
 
     /// Forgets the lighter half of the names that have no children.
     #[cold]
     fn prune(&mut self) {
+        if self.cells.is_empty() {
+            // Many more than names, so that few share one.
+            self.cells = vec![Weight::default(); (8 * self.names_most).next_power_of_two()];
+        }
         let weigh = |node: &Node| node.own.weight().plus(node.missed);
         let leaves = self.names.values().filter(|node| node.children == 0);
         let mut weights: Vec<Weight> = leaves.map(weigh).collect();
@@ -138,16 +167,19 @@ impl Tallies {
             equal || (weight < most && node.children == 0)
         });
         for (name, node) in forgotten.collect::<Vec<_>>() {
-            let weight = weigh(&node);
-            let freed = node.own.footprint();
-            let parent = self.node(&name[..node.parent]);
-            parent.children -= 1;
-            parent.floor = parent.floor.bound(weight);
-            let before = parent.own.footprint();
-            parent.own.merge(node.own);
-            let grown = parent.own.footprint() - before;
-            self.footprint = self.footprint + grown - freed;
+            let cell = self.cell(&name);
+            self.cells[cell] = self.cells[cell].bound(weigh(&node));
+            self.footprint -= node.own.footprint();
+            let parent = &name[..node.parent];
+            if let Some(parent) = self.names.get_mut(parent) {
+                parent.children -= 1;
+            }
+            let tally = self.tally(parent);
+            let before = tally.footprint();
+            tally.merge(node.own);
+            self.footprint += tally.footprint() - before;
         }
+        self.bar = most;
     }
 
     /// All of it, from the root.
@@ -165,7 +197,7 @@ impl Tallies {
             };
             siblings.push(Branch { name, own: node.own, missed: node.missed, children });
         }
-        Branch { name: Box::default(), own: self.root.own, missed: Weight::default(), children: top }
+        Branch { name: Box::default(), own: self.root, missed: Weight::default(), children: top }
     }
 }
 
@@ -247,21 +279,18 @@ mod tests {
                     *known = known.plus(weight);
                 }
             }
-            let mut floors: HashMap<Vec<u8>, Weight> =
-                tallies.names.iter().map(|(name, node)| (name.to_vec(), node.floor)).collect();
-            floors.insert(Vec::new(), tallies.root.floor);
+            let cells: HashMap<Box<[u8]>, Weight> = truth
+                .keys()
+                .map(|name| (name.clone(), tallies.cells.get(tallies.cell(name)).copied().unwrap_or_default()))
+                .collect();
             let tree = tallies.into_tree();
             assert_eq!(tree.weight(), all, "nothing is lost");
             let mut counted = HashMap::new();
             counts(&tree, &mut counted);
             assert!(counted.len() <= most + 1 && counted.len() > 2, "{}", counted.len());
             for (name, truth) in truth {
-                // What is forgotten weighs no more than the floor of the one that it lies in.
-                let (weight, missed) = counted.get(&name).copied().unwrap_or_else(|| {
-                    let above = [4, 2, 0].into_iter().filter(|end| *end < name.len());
-                    let floor = above.filter_map(|end| floors.get(&name[..end])).next().unwrap();
-                    (Weight::default(), *floor)
-                });
+                // What is not kept weighs no more than its cell.
+                let (weight, missed) = counted.get(&name).copied().unwrap_or((Weight::default(), cells[&name]));
                 let most = weight.plus(missed);
                 let within = |low, truth, high| low <= truth && truth <= high;
                 let bytes = within(weight.bytes, truth.bytes, most.bytes);
@@ -280,9 +309,9 @@ mod tests {
                     tallies.add(b"heavy", &[5], &Sample::default());
                 }
             }
-            let floor = tallies.root.floor.entries;
+            let missed = tallies.names.values().map(|node| node.missed.entries).max().unwrap();
             // As Space-Saving: all of them by half as many names as are kept, and what rounding adds.
-            assert!(floor > 0 && floor <= 110_000 / (most as u64 / 2) + 2, "{floor} of {most}");
+            assert!(missed > 0 && missed <= 110_000 / (most as u64 / 2) + 2, "{missed} of {most}");
             let heavy = &tallies.names[&b"heavy"[..]];
             assert_eq!((heavy.own.entries, heavy.missed), (10_000, Weight::default()));
         }
@@ -300,15 +329,15 @@ mod tests {
             assert!(tallies.footprint <= MOST, "{}", tallies.footprint);
         }
         let footprints = tallies.names.values().map(|node| node.own.footprint()).sum::<usize>();
-        assert_eq!(footprints + tallies.root.own.footprint(), tallies.footprint);
+        assert_eq!(footprints + tallies.root.footprint(), tallies.footprint);
         assert_eq!(tallies.into_tree().weight().entries, 200_000);
     }
 
     #[test]
-    fn an_empty_name_is_a_name() {
+    fn an_empty_name_is_none() {
         let mut tallies = Tallies::new(2, usize::MAX);
         tallies.add(b"", &[0], &Sample::default());
         let (rows, rest) = tallies.into_tree().into_rows();
-        assert_eq!((rows.len(), rows[0].tally.entries, rest.entries), (1, 1, 0));
+        assert_eq!((rows.len(), rest.entries), (0, 1));
     }
 }

@@ -168,7 +168,7 @@ fn a_row_tells_its_sizes_and_times_and_the_lists_the_entries() {
     assert_eq!((&b.name[..], b.share, b.never, b.idle_s_median), (&b"b:"[..], 0.94, None, None));
     assert_eq!((&a.name[..], a.share, a.never), (&b"a:"[..], 0.06, Some(Estimate::exact(1))));
     assert_eq!((a.size, a.idle_s_median), (Some(Quantiles { median: 20, p99: 30, max: 30 }), Some(5)));
-    assert_eq!(a.ttl_ms_median, Some(70_000));
+    assert_eq!(a.ttl_ms_median, Some(500));
     let filled = |buckets: &[Bucket]| -> Vec<Option<u64>> {
         buckets.iter().filter(|bucket| bucket.entries.value > 0).map(|bucket| bucket.most).collect()
     };
