@@ -7,7 +7,9 @@
 //!   (p + z²/2n ± z·√(p(1−p)/n + z²/4n²)) / (1 + z²/n).
 //! - The bytes of entries with a property: N·ȳ ± z·N·√(s²/n), where y is an entry's size, or 0 when it
 //!   does not have the property, and s² the variance of y in the sample (W. G. Cochran, "Sampling
-//!   Techniques", 3rd edition 1977, chapter 2).
+//!   Techniques", 3rd edition 1977, chapter 2). The tail that was not drawn is not in it: of
+//!   log-normal sizes with a deviation of 1.5 of the logarithm, 1,000 of 20,000, it holds in 92 of
+//!   100 samples, with 2.0 in 86, with 2.5 in 76.
 //! - Where no entry is sampled twice the sample knows the more the larger it is beside N: the finite
 //!   population correction, n·(N−1)/(N−n) in place of n for counts and s²·(1−n/N) in place of s² for
 //!   sums (Cochran, chapter 2).
