@@ -65,7 +65,7 @@ fn after_long_help() -> String {
 
 impl ValueEnum for Format {
     fn value_variants<'a>() -> &'a [Format] {
-        &[Format::Text, Format::Json, Format::Plain, Format::Python, Format::Jsonl, Format::Raw]
+        &[Format::Text, Format::Json, Format::Plain, Format::Python, Format::Jsonl, Format::Raw, Format::Csv]
     }
 
     fn to_possible_value(&self) -> Option<PossibleValue> {
@@ -76,6 +76,7 @@ impl ValueEnum for Format {
             Format::Python => ("python", "one line, as Python's repr"),
             Format::Jsonl => ("jsonl", "one record a line: key, hit, value, ttl_ms, serializer"),
             Format::Raw => ("raw", "the exact bytes; refuses a terminal"),
+            Format::Csv => ("csv", "a table with a header, of stats"),
         };
         Some(PossibleValue::new(name).help(help))
     }

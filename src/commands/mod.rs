@@ -21,6 +21,7 @@ mod lines;
 mod ls;
 mod raw;
 mod set;
+mod stats;
 mod tags;
 mod target;
 mod ttl;
@@ -30,7 +31,7 @@ use clap::Subcommand;
 
 pub use self::target::Global;
 use crate::exit::{Exit, Stop};
-use crate::render::{Printer, escape};
+use crate::render::{Format, Printer, escape};
 
 /// What to do
 #[derive(Debug, Subcommand)]
@@ -49,6 +50,7 @@ pub enum Command {
     Ls(ls::Args),
     Inspect(inspect::Args),
     Key(key::Args),
+    Stats(stats::Args),
     Raw(raw::Args),
     Decode(decode::Args),
     Encode(encode::Args),
@@ -60,6 +62,9 @@ impl Command {
     /// # Errors
     /// Whatever stopped it; [`Exit::of`] says with which status.
     pub fn run(self, global: &Global, printer: &mut Printer) -> Result<Exit> {
+        if printer.format() == Format::Csv && !matches!(self, Command::Stats(_)) {
+            return Err(Stop::usage("-o csv is for tables, and this command prints none: stats does").into());
+        }
         match self {
             Command::Get(args) => get::run(&args, global, printer),
             Command::Set(args) => set::run(&args, global, printer),
@@ -74,6 +79,7 @@ impl Command {
             Command::Ls(args) => ls::run(&args, global, printer),
             Command::Inspect(args) => inspect::run(&args, global, printer),
             Command::Key(args) => key::run(&args, global, printer),
+            Command::Stats(args) => stats::run(&args, global, printer),
             Command::Raw(args) => raw::run(&args, global, printer),
             Command::Decode(args) => decode::run(&args, global, printer),
             Command::Encode(args) => encode::run(&args, global, printer),

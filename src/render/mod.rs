@@ -4,15 +4,19 @@
 //! and what must be escaped is decided here.
 
 pub mod escape;
+mod live;
 mod record;
+pub mod spark;
 pub mod text;
 
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
+use anstyle::{AnsiColor, Style};
 use comfy_table::presets;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+pub use self::live::Live;
 pub use self::record::Record;
 use crate::entry::Ttl;
 use crate::limits::Limits;
@@ -36,6 +40,8 @@ pub enum Format {
     Jsonl,
     /// The exact bytes.
     Raw,
+    /// A table, of the commands that print one.
+    Csv,
 }
 
 /// Whether colours are wanted.
@@ -88,7 +94,7 @@ impl Printer {
         match self.format {
             Format::Text => Some(false),
             Format::Json | Format::Jsonl => Some(true),
-            Format::Plain | Format::Python | Format::Raw => None,
+            Format::Plain | Format::Python | Format::Raw | Format::Csv => None,
         }
     }
 
@@ -96,6 +102,12 @@ impl Printer {
     #[must_use]
     pub fn is_terminal(&self) -> bool {
         self.terminal
+    }
+
+    /// Whether what stands on stdout can be written over: on a terminal that can do that.
+    #[must_use]
+    pub fn redraws(&self) -> bool {
+        self.terminal && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
     }
 
     /// A value on stdout, in the format that was asked for, and a line end. `notation` is that of
@@ -110,7 +122,7 @@ impl Printer {
                 text::write(value, &style, &self.limits, &mut self.out)?;
             }
             Format::Python => python::write(value, &self.limits, &mut self.out)?,
-            Format::Json | Format::Jsonl | Format::Raw => {
+            Format::Json | Format::Jsonl | Format::Raw | Format::Csv => {
                 let typed = typed_json::lower(value, &self.limits)?;
                 json::write(&typed, Escape::Terminal, &self.limits, &mut self.out)?;
             }
@@ -160,6 +172,16 @@ impl Printer {
         Ok(writeln!(self.out, "{text}")?)
     }
 
+    /// A line of text on stdout after a word that says how to take it, in `colour` where colours are
+    /// wanted. The text is escaped here.
+    ///
+    /// # Errors
+    /// When the output fails.
+    pub fn marked(&mut self, colour: AnsiColor, mark: &str, text: &str) -> Result<(), PrintError> {
+        let style = if self.colour { colour.on_default() } else { Style::new() };
+        Ok(writeln!(self.out, "{style}{mark}:{style:#} {}", escape::message(text))?)
+    }
+
     /// A key on stdout: escaped on a terminal, its exact bytes in a pipe.
     ///
     /// # Errors
@@ -191,6 +213,24 @@ impl Printer {
             writeln!(self.out, "{}", line.trim_end())?;
         }
         Ok(())
+    }
+
+    /// Rows of a table as CSV (RFC 4180), with `header` before them where there is one. Every cell is
+    /// escaped here.
+    ///
+    /// # Errors
+    /// When the output fails.
+    pub fn csv(&mut self, header: &[&str], rows: &[Vec<String>]) -> Result<(), PrintError> {
+        const FITS: &str = "memory takes all, and rows have as many cells as their header";
+        let mut table = csv::Writer::from_writer(Vec::new());
+        if !header.is_empty() {
+            table.write_record(header).expect(FITS);
+        }
+        for row in rows {
+            table.write_record(row.iter().map(|cell| escape::message(cell))).expect(FITS);
+        }
+        let text = table.into_inner().map_err(csv::IntoInnerError::into_error)?;
+        Ok(self.out.write_all(&text)?)
     }
 
     /// A remark on stderr, unless `--quiet`.
@@ -244,9 +284,15 @@ impl Printer {
     }
 
     fn width(&self) -> usize {
+        self.size().0
+    }
+
+    /// Columns and rows of the terminal; 80 by 24 where there is none.
+    #[must_use]
+    pub fn size(&self) -> (usize, usize) {
         match self.terminal.then(terminal_size::terminal_size).flatten() {
-            Some((columns, _)) => usize::from(columns.0),
-            None => 80,
+            Some((columns, rows)) => (usize::from(columns.0), usize::from(rows.0)),
+            None => (80, 24),
         }
     }
 }

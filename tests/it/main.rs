@@ -29,6 +29,7 @@ mod rounds;
 mod server;
 mod servers;
 mod source;
+mod stats;
 mod tags;
 mod terminal;
 mod tidy;

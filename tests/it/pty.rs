@@ -81,6 +81,17 @@ impl<'env> Terminal<'env> {
         self.keyboard.write_all(format!("{text}\n").as_bytes()).expect("the terminal takes what is typed");
     }
 
+    /// Sends it a signal, such as `INT`: control-C is only a byte here.
+    pub fn signal(&self, name: &str) {
+        signal(&self.child, name);
+    }
+
+    /// Makes it so many columns wide.
+    pub fn resize(&self, columns: u16) {
+        let size = Winsize { ws_row: 30, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        rustix::termios::tcsetwinsize(&self.keyboard, size).expect("a terminal has a size");
+    }
+
     /// Waits for the end.
     pub fn finish(mut self) -> Shown {
         while self.read() {}
@@ -131,6 +142,34 @@ impl Shown {
         }
         plain
     }
+}
+
+/// Sends a signal to `child`, such as `INT`.
+pub fn signal(child: &Child, name: &str) {
+    let sent = std::process::Command::new("kill").args([format!("-{name}"), child.id().to_string()]).status();
+    assert!(sent.expect("there is a `kill`").success(), "{name} to {}", child.id());
+}
+
+/// Runs `args` on a terminal that goes away once something is on it; whether they ended by themselves.
+pub fn hang_up(env: &Env, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> bool {
+    let (master, slave) = open();
+    let (mut command, _) = env.command(args);
+    let stream = || Stdio::from(slave.try_clone().expect("a descriptor more"));
+    let command = command.env("TERM", "xterm-256color").stdin(stream()).stdout(stream()).stderr(stream());
+    let mut child = command.spawn().expect("the program starts");
+    let mut screen = File::from(master);
+    assert!(screen.read(&mut [0; 4096]).is_ok_and(|count| count > 0), "nothing was shown");
+    drop(screen);
+    let deadline = Instant::now() + env.deadline();
+    while child.try_wait().expect("the program was started").is_none() {
+        if Instant::now() > deadline {
+            let _ = child.kill();
+            let _ = child.wait();
+            return false;
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    true
 }
 
 /// Both sides of a new pseudo-terminal; neither is inherited by other tests' programs.

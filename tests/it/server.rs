@@ -437,6 +437,19 @@ impl Fake {
         })
     }
 
+    /// One that opens sessions as memcached does, and then sends `line` for ever.
+    pub fn opens_and_repeats(line: &'static [u8]) -> Fake {
+        Fake::start(move |stream| {
+            let mut question = [0; 4096];
+            while stream.read(&mut question).is_ok_and(|count| count > 0) && question.starts_with(b"mn") {
+                let _ = stream.write_all(b"MN\r\n");
+            }
+            let lines = line.repeat(1000);
+            while stream.write_all(&lines).is_ok() {}
+            false
+        })
+    }
+
     /// One that accepts and stays silent.
     pub fn silent() -> Fake {
         Fake::start(|_| true)
