@@ -386,13 +386,16 @@ fn a_watch_changes_in_place_and_ends_with_the_terminal_as_it_was() {
     assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
     assert_eq!(shown.status, Some(130));
     let text = shown.text();
-    assert!(text.contains("\x1b[10A"), "it goes back up: {text:?}");
+    assert!(text.contains("Aredis "), "it goes back up: {text:?}");
     assert!(text.ends_with("\r\x1b[K") && !text.contains("\x1b[?"), "{text:?}");
     let frame = text.split("\x1b[J").filter(|frame| frame.contains("of 50.0 MiB")).last().unwrap();
-    assert_eq!(frame.lines().filter(|line| line.ends_with("\x1b[K")).count(), 10, "{frame:?}");
+    assert!(
+        frame.replace("\x1b[K\n ", "").contains("for a cache CONFIG SET maxmemory-policy allkeys-lru"),
+        "{frame:?}"
+    );
     for line in frame.lines() {
-        let line = line.trim_start_matches("\x1b[10A").trim_end_matches("\x1b[K");
-        assert!(line.chars().count() < 40, "{line:?}");
+        let line = line.trim_start_matches("\x1b[").trim_start_matches(|c: char| c.is_ascii_digit());
+        assert!(line.trim_start_matches('A').trim_end_matches("\x1b[K").chars().count() < 40, "{line:?}");
     }
 }
 

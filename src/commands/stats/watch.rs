@@ -35,7 +35,7 @@ pub fn run(source: &mut Source, interval: Duration, output: Output, printer: &mu
     let mut watch =
         Watch { interval, history: History::default(), before: first, rates: None, gone: None, event: None };
     let mut due = watch.before.at;
-    shown.begin(source, &mut watch, printer)?;
+    shown.begin(source, &watch, printer)?;
     loop {
         // From the time when it was due, so that the intervals do not grow by what a look takes.
         due = (due + interval).max(Instant::now());
@@ -44,7 +44,7 @@ pub fn run(source: &mut Source, interval: Duration, output: Output, printer: &mu
             return Ok(Exit::Interrupted);
         }
         let news = watch.look(source)?;
-        shown.show(source, &mut watch, news, printer)?;
+        shown.show(source, &watch, news, printer)?;
     }
 }
 
@@ -110,14 +110,14 @@ enum Shown {
 
 impl Shown {
     /// On a terminal there is something to see at once; a line waits until there is an interval to tell of.
-    fn begin(&mut self, source: &Source, watch: &mut Watch, printer: &mut Printer) -> Result<()> {
+    fn begin(&mut self, source: &Source, watch: &Watch, printer: &mut Printer) -> Result<()> {
         match self {
             Shown::InPlace(live) => Ok(live.draw(&lines(source, watch, printer.size().0), printer)?),
             Shown::Lines { .. } => Ok(()),
         }
     }
 
-    fn show(&mut self, source: &Source, watch: &mut Watch, news: News, printer: &mut Printer) -> Result<()> {
+    fn show(&mut self, source: &Source, watch: &Watch, news: News, printer: &mut Printer) -> Result<()> {
         let (output, headed) = match self {
             Shown::InPlace(live) => return Ok(live.draw(&lines(source, watch, printer.size().0), printer)?),
             Shown::Lines { output, headed } => (*output, headed),
@@ -209,16 +209,30 @@ fn lines(source: &Source, watch: &Watch, columns: usize) -> Vec<String> {
         let cells = columns.saturating_sub(head.chars().count() + 1);
         lines.push(head + &spark(&watch.history.cells(at, cells)));
     }
-    if let Some((since, why)) = &watch.gone {
-        lines.push(format!(
-            "not reached for {} s, and asked again each {:?}: {why}",
-            since.elapsed().as_secs(),
-            watch.interval
-        ));
+    let gone = watch.gone.as_ref().map(|(since, why)| {
+        format!("not reached for {} s, and asked again each {:?}: {why}", since.elapsed().as_secs(), watch.interval)
+    });
+    let findings = view.findings.iter().map(|finding| format!("{}: {}", mark(finding.severity), finding.what));
+    let withheld = view.server.withheld.iter().map(|what| format!("left out: {what}"));
+    let sentences = gone.into_iter().chain(watch.event.clone()).chain(findings).chain(withheld);
+    // A number may be cut; what to do about it may not.
+    lines.extend(sentences.flat_map(|sentence| wrapped(&sentence, columns.saturating_sub(1))));
+    lines
+}
+
+/// A sentence in lines of so many columns, where its words let it; all but the first are indented.
+fn wrapped(sentence: &str, columns: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in sentence.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= columns => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            Some(_) => lines.push(format!("  {word}")),
+            None => lines.push(word.to_owned()),
+        }
     }
-    lines.extend(watch.event.clone());
-    lines.extend(view.findings.iter().map(|finding| format!("{}: {}", mark(finding.severity), finding.what)));
-    lines.extend(view.server.withheld.iter().map(|what| format!("left out: {what}")));
     lines
 }
 
@@ -266,6 +280,14 @@ impl History {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sentences_are_broken_between_words() {
+        assert_eq!(wrapped("wrong: so it is", 80), ["wrong: so it is"]);
+        assert_eq!(wrapped("wrong: so it is", 10), ["wrong: so", "  it is"]);
+        assert_eq!(wrapped("wrong: unbreakable", 4), ["wrong:", "  unbreakable"]);
+        assert_eq!(wrapped("", 0), [""]);
+    }
 
     #[test]
     fn a_history_fits_into_its_cells_and_keeps_its_gaps() {
