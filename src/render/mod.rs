@@ -272,7 +272,13 @@ impl Printer {
     /// Progress over an unknown number of steps, on stderr: see [`Progress`].
     #[must_use]
     pub fn progress(&self, what: &'static str) -> Progress {
-        Progress { what, quiet: self.quiet, started: Instant::now(), bar: None }
+        self.progress_of(what, None)
+    }
+
+    /// Progress over about so many steps, where that is known.
+    #[must_use]
+    pub fn progress_of(&self, what: &'static str, total: Option<u64>) -> Progress {
+        Progress { what, total, quiet: self.quiet, started: Instant::now(), bar: None }
     }
 
     /// Hands everything to the operating system.
@@ -300,6 +306,7 @@ impl Printer {
 /// How far long work is: shown when stderr is a terminal and the work is long enough to wonder.
 pub struct Progress {
     what: &'static str,
+    total: Option<u64>,
     quiet: bool,
     started: Instant,
     bar: Option<ProgressBar>,
@@ -312,8 +319,9 @@ impl Progress {
     /// So many steps are done.
     pub fn set(&mut self, steps: u64) {
         if self.bar.is_none() && !self.quiet && self.started.elapsed() > PATIENCE {
-            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-            bar.set_style(ProgressStyle::with_template(TEMPLATE).expect("the template is checked by a test"));
+            let bar = ProgressBar::with_draw_target(self.total, ProgressDrawTarget::stderr());
+            let template = if self.total.is_some() { TEMPLATE_OF } else { TEMPLATE };
+            bar.set_style(ProgressStyle::with_template(template).expect("the template is checked by a test"));
             self.bar = Some(bar.with_message(self.what).with_elapsed(self.started.elapsed()));
         }
         if let Some(bar) = &self.bar {
@@ -331,6 +339,7 @@ impl Drop for Progress {
 }
 
 const TEMPLATE: &str = "{msg}: {human_pos} ({per_sec})";
+const TEMPLATE_OF: &str = "{msg}: {human_pos} of {human_len} {wide_bar:.dim} {per_sec}, {eta} left";
 
 /// Says on stderr what is wrong with the command line, before there is a printer.
 pub fn usage_error(text: &str) {
@@ -375,6 +384,12 @@ pub fn count(number: u64, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }
 
+/// A number as people read it: `1,234,567`.
+#[must_use]
+pub fn grouped(number: u64) -> String {
+    indicatif::HumanCount(number).to_string()
+}
+
 /// A number of bytes as people write it: `512 B`, `1.5 KiB`.
 #[must_use]
 #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
@@ -413,6 +428,8 @@ mod tests {
 
     #[test]
     fn the_progress_template_is_well_formed() {
-        ProgressStyle::with_template(TEMPLATE).unwrap();
+        for template in [TEMPLATE, TEMPLATE_OF] {
+            ProgressStyle::with_template(template).unwrap();
+        }
     }
 }

@@ -18,6 +18,7 @@ enum Field {
     Json(serde_json::Value),
     Bytes(Vec<u8>),
     Value(Value),
+    Records(Vec<Record>),
 }
 
 impl Record {
@@ -71,6 +72,13 @@ impl Record {
         self
     }
 
+    /// Adds records: a list of objects.
+    #[must_use]
+    pub fn with_records(mut self, name: &'static str, records: Vec<Record>) -> Record {
+        self.0.push((name, Field::Records(records)));
+        self
+    }
+
     /// What a terminal could act on is escaped wherever it goes: a pipe may end at one.
     pub(super) fn write(&self, limits: &Limits, out: &mut dyn Write) -> Result<(), PrintError> {
         for (index, (name, field)) in self.0.iter().enumerate() {
@@ -83,6 +91,13 @@ impl Record {
                     write!(out, "{{\"$bytes\": \"{}\"}}", base64::prelude::BASE64_STANDARD.encode(bytes))?;
                 }
                 Field::Value(value) => json::write(value, Escape::Terminal, limits, out)?,
+                Field::Records(records) => {
+                    for (index, record) in records.iter().enumerate() {
+                        out.write_all(if index == 0 { b"[" } else { b", " })?;
+                        record.write(limits, out)?;
+                    }
+                    out.write_all(if records.is_empty() { b"[]" } else { b"]" })?;
+                }
             }
         }
         Ok(out.write_all(if self.0.is_empty() { b"{}" } else { b"}" })?)

@@ -52,6 +52,7 @@ impl Census {
         let Wanted { separators, depth, skip, rows, top, never, hot } = wanted;
         let counts = Counts {
             entries: 0,
+            left_out: 0,
             by_memory: 0,
             by_length: 0,
             prefixes: Prefixes::new(separators, depth, skip),
@@ -106,6 +107,11 @@ impl Census {
         if let Some(frequency) = seen.frequency {
             counts.hottest.add(frequency, size, nth, seen);
         }
+    }
+
+    /// So many more were drawn that nobody asks about: their names do not match.
+    pub fn leave_out(&mut self, count: u64) {
+        self.counts.left_out += count;
     }
 
     /// What came out, where the entries that were counted are all of `population`, or some.

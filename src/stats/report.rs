@@ -15,6 +15,7 @@ const CLASSES: usize = 5;
 /// What a census counts.
 pub struct Counts {
     pub entries: u64,
+    pub left_out: u64,
     pub by_memory: u64,
     pub by_length: u64,
     pub prefixes: Prefixes,
@@ -150,7 +151,9 @@ impl Report {
             _ => Measure::Mixed,
         };
         let measured = measure != Measure::Entries;
-        let frame = Frame::new(population, counts.entries);
+        let left_out = if population == Population::Whole { 0 } else { counts.left_out };
+        let frame = Frame::new(population, counts.entries + left_out);
+        let entries = if left_out == 0 { frame.all() } else { frame.count(counts.entries) };
         let prefixes = counts.prefixes.finish(measured);
         // Every entry is in one of these.
         let mut whole = prefixes.rest.clone();
@@ -166,14 +169,14 @@ impl Report {
             prefixes: table("prefix", (prefixes.counted, prefixes.rest)),
             groups: table("layout", counts.groups.into_tree().into_rows()),
             types: table("type", counts.types.into_tree().into_rows()),
-            codecs: codecs(counts.codecs, population, &scale),
+            codecs: codecs(counts.codecs, population, entries.value, &scale),
             ttl: counts.ttls.finish(&frame),
             size: counts.sizes.finish(&frame),
             idle: counts.idles.finish(&frame),
             biggest: counts.biggest.finish(),
             never: counts.never.finish(),
             hottest: counts.hottest.finish(),
-            whole: Row { entries: frame.all(), ..scale.row(Counted::named("", whole)) },
+            whole: Row { entries, ..scale.row(Counted::named("", whole)) },
         }
     }
 }
@@ -229,7 +232,7 @@ impl Scale {
 }
 
 /// The table of the values that were looked into, which are a sample of what was seen.
-fn codecs(codecs: Codecs, population: Population, scale: &Scale) -> CodecTable {
+fn codecs(codecs: Codecs, population: Population, of: u64, scale: &Scale) -> CodecTable {
     let Codecs { chains, mut rest } = codecs;
     let mut whole = rest.weight();
     let mut counted = Vec::new();
@@ -238,8 +241,8 @@ fn codecs(codecs: Codecs, population: Population, scale: &Scale) -> CodecTable {
         counted.push((Counted::named(&name, std::mem::take(&mut chain.tally)), chain));
     }
     let population = match population {
-        Population::Whole => Population::Sampled { of: scale.frame.all().value },
-        sampled => sampled,
+        Population::Whole | Population::Sampled { .. } => Population::Sampled { of },
+        Population::Drawn { .. } => Population::Drawn { of },
     };
     let seen = whole.entries;
     let scale = Scale { frame: Frame::new(population, seen), whole, ..*scale };

@@ -1,6 +1,7 @@
 //! `stats`: what a server holds, and whether it works.
 
 mod facts;
+mod keys;
 mod server;
 mod watch;
 
@@ -29,6 +30,11 @@ pub struct Args {
     /// Go on, each 1s or INTERVAL
     #[arg(long, value_name = "INTERVAL", num_args = 0..=1, default_missing_value = "1s", value_parser = interval)]
     watch: Option<Duration>,
+    /// Walk over the entries: by prefix, layout, type and codec how many, how large, how long they stay
+    #[arg(long, conflicts_with = "watch")]
+    keys: bool,
+    #[command(flatten)]
+    entries: keys::Entries,
 }
 
 /// Between the two looks of one call: long enough to count in, short enough to wait for.
@@ -43,6 +49,7 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
     let cache = target::open(global, printer)?;
     let mut source = Source { cache, kind };
     match args.watch {
+        _ if args.keys => keys::run(&args.entries, &mut source, output, printer),
         Some(interval) => watch::run(&mut source, interval, output, printer),
         None => server::run(&mut source, output, printer),
     }
