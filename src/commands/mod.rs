@@ -33,58 +33,55 @@ pub use self::target::Global;
 use crate::exit::{Exit, Stop};
 use crate::render::{Format, Printer, escape};
 
-/// What to do
-#[derive(Debug, Subcommand)]
-#[expect(missing_docs, reason = "clap would show a doc here in place of that of the arguments, and no more")]
-pub enum Command {
-    Get(get::Args),
-    Set(set::Args),
-    Del(del::Args),
-    Invalidate(invalidate::Args),
-    Tags(tags::Args),
-    Exists(exists::Args),
-    Ttl(ttl::Args),
-    Expire(expire::Args),
-    Incr(incr::Args),
-    Clear(clear::Args),
-    Ls(ls::Args),
-    Inspect(inspect::Args),
-    Key(key::Args),
-    Stats(stats::Args),
-    Raw(raw::Args),
-    Decode(decode::Args),
-    Encode(encode::Args),
+/// Makes [`Command`] of the commands, each a variant and the module that has its arguments and its `run`.
+macro_rules! commands {
+    ($($variant:ident $module:ident,)*) => {
+        /// What to do
+        #[derive(Debug, Subcommand)]
+        #[expect(missing_docs, reason = "clap would show a doc here in place of that of the arguments, and no more")]
+        pub enum Command {
+            $($variant($module::Args),)*
+        }
+
+        impl Command {
+            /// Each command's name, and what gives a clap command its help and its arguments.
+            pub const ALL: &[(&str, fn(clap::Command) -> clap::Command)] =
+                &[$((stringify!($module), <$module::Args as clap::Args>::augment_args),)*];
+
+            /// Runs the command.
+            ///
+            /// # Errors
+            /// Whatever stopped it; [`Exit::of`] says with which status.
+            pub fn run(self, global: &Global, printer: &mut Printer) -> Result<Exit> {
+                if printer.format() == Format::Csv && !matches!(self, Command::Stats(_)) {
+                    return Err(Stop::usage("-o csv is for tables, and this command prints none: stats does").into());
+                }
+                match self {
+                    $(Command::$variant(args) => $module::run(&args, global, printer),)*
+                }
+            }
+        }
+    };
 }
 
-impl Command {
-    /// Runs the command.
-    ///
-    /// # Errors
-    /// Whatever stopped it; [`Exit::of`] says with which status.
-    pub fn run(self, global: &Global, printer: &mut Printer) -> Result<Exit> {
-        if printer.format() == Format::Csv && !matches!(self, Command::Stats(_)) {
-            return Err(Stop::usage("-o csv is for tables, and this command prints none: stats does").into());
-        }
-        match self {
-            Command::Get(args) => get::run(&args, global, printer),
-            Command::Set(args) => set::run(&args, global, printer),
-            Command::Del(args) => del::run(&args, global, printer),
-            Command::Invalidate(args) => invalidate::run(&args, global, printer),
-            Command::Tags(args) => tags::run(&args, global, printer),
-            Command::Exists(args) => exists::run(&args, global, printer),
-            Command::Ttl(args) => ttl::run(&args, global, printer),
-            Command::Expire(args) => expire::run(&args, global, printer),
-            Command::Incr(args) => incr::run(&args, global, printer),
-            Command::Clear(args) => clear::run(&args, global, printer),
-            Command::Ls(args) => ls::run(&args, global, printer),
-            Command::Inspect(args) => inspect::run(&args, global, printer),
-            Command::Key(args) => key::run(&args, global, printer),
-            Command::Stats(args) => stats::run(&args, global, printer),
-            Command::Raw(args) => raw::run(&args, global, printer),
-            Command::Decode(args) => decode::run(&args, global, printer),
-            Command::Encode(args) => encode::run(&args, global, printer),
-        }
-    }
+commands! {
+    Get get,
+    Set set,
+    Del del,
+    Invalidate invalidate,
+    Tags tags,
+    Exists exists,
+    Ttl ttl,
+    Expire expire,
+    Incr incr,
+    Clear clear,
+    Stats stats,
+    Ls ls,
+    Inspect inspect,
+    Key key,
+    Raw raw,
+    Decode decode,
+    Encode encode,
 }
 
 /// Whether a command that prints no values prints records, or text.
