@@ -2,6 +2,8 @@
 //!
 //! It knows no notation and no format.
 
+use foldhash::HashSet;
+
 use super::{Id, Node, Span, Value, to_u32};
 use crate::limits::{Exceeded, Limits};
 
@@ -78,6 +80,28 @@ impl<T: Clone + Default> ByPart<T> {
 }
 
 impl Value {
+    /// The containers, objects and bytearrays that are referred to more than once.
+    #[must_use]
+    pub fn shared(&self) -> HashSet<Identity> {
+        let mut seen: ByPart<bool> = ByPart::new(self);
+        let mut arrays = HashSet::default();
+        let mut shared = HashSet::default();
+        let mut stack = vec![self.root];
+        while let Some(node) = stack.pop() {
+            let Some(identity) = Identity::of(node) else { continue };
+            let seen = match seen.get_mut(node) {
+                Some(seen) => std::mem::replace(seen, true),
+                None => !arrays.insert(identity),
+            };
+            if seen {
+                shared.insert(identity);
+            } else {
+                self.children(node, &mut stack);
+            }
+        }
+        shared
+    }
+
     /// Checks that containers are not nested deeper than allowed. A value that contains itself is
     /// as deep as the way to its first repetition.
     ///

@@ -6,15 +6,18 @@
 //! the memo: a container or object is itself by its id, a text by its span, a text of one Latin-1
 //! character by that character, a global by its names.
 //!
+//! One thing the pickler never writes: what a persistent id stands for goes into the memo where the
+//! value has it more than once, which only other writers' bytes can say.
+//!
 //! Containers are walked with a stack of [`Task`]s, never by recursion.
 
-use foldhash::{HashMap, HashMapExt as _};
+use foldhash::{HashMap, HashMapExt as _, HashSet};
 
 use super::lines::raw_unicode_escape;
 use super::{names, opcode as op};
 use crate::codec::Error;
 use crate::limits::Limits;
-use crate::value::{How, Id, Node, Span, Step, Value, scalar};
+use crate::value::{How, Id, Identity, Node, Span, Step, Value, scalar};
 
 /// Items between a MARK and its SETITEMS, APPENDS or ADDITEMS.
 const BATCH: usize = 1000;
@@ -62,6 +65,8 @@ enum Task {
     Tuple(Id),
     /// The end of a frozenset whose members are written.
     FrozenSet(Id),
+    /// The end of a persistent id that is written.
+    Persistent(Id),
     /// The end of `set([…])`, whose list is written.
     SetCall(Node),
     /// The steps of an object that was made.
@@ -139,6 +144,8 @@ struct Encoder<'v> {
     /// Where the open frame's header stands.
     frame: Option<usize>,
     memo: Memo<'v>,
+    /// What is referred to more than once, looked up when there is a persistent id.
+    shared: Option<HashSet<Identity>>,
     buffers: u32,
 }
 
@@ -228,6 +235,7 @@ impl<'v> Encoder<'v> {
                 flat_globals: HashMap::new(),
                 new_of: HashMap::new(),
             },
+            shared: None,
             buffers: 0,
         }
     }
@@ -240,6 +248,7 @@ impl<'v> Encoder<'v> {
             Task::Op(opcode) => self.op(opcode),
             Task::Tuple(id) => self.end_tuple(id),
             Task::FrozenSet(id) => self.end_frozen_set(id),
+            Task::Persistent(id) => self.end_persistent(id),
             Task::SetCall(node) => self.end_set_call(node),
             Task::Made(id) => self.made(id),
             Task::Steps { id, next } => return self.steps(id, next),
@@ -301,7 +310,12 @@ impl<'v> Encoder<'v> {
             Node::Int(number) => self.int(number),
             Node::Float(float) => self.float(float),
             Node::Str(span) => self.str(span),
-            Node::List(id) | Node::Tuple(id) | Node::Set(id) | Node::FrozenSet(id) | Node::Dict(id) => {
+            Node::List(id)
+            | Node::Tuple(id)
+            | Node::Set(id)
+            | Node::FrozenSet(id)
+            | Node::Dict(id)
+            | Node::Persistent(id) => {
                 let index = self.memo.containers[id.index()];
                 if index == NO_MEMO {
                     return Ok(false);
@@ -315,7 +329,6 @@ impl<'v> Encoder<'v> {
                 }
                 self.get(index);
             }
-            Node::Persistent(_) => return Ok(false),
             other => return self.leaf_rare(other).map(|()| true),
         }
         Ok(true)
@@ -1054,7 +1067,7 @@ impl Encoder<'_> {
     fn persistent(&mut self, id: Id) -> Result<(), Error> {
         let Some(&name) = self.value.members(id).first() else { return Err(unfit("a persistent id is missing")) };
         if self.protocol > 0 {
-            self.tasks.push(Task::Op(op::BINPERSID));
+            self.tasks.push(Task::Persistent(id));
             return self.save(name);
         }
         match name {
@@ -1064,7 +1077,26 @@ impl Encoder<'_> {
             }
             _ => return Err(unfit("a persistent id that is not a line of ASCII needs protocol 1 or higher")),
         }
+        self.put_if_shared(id);
         Ok(())
+    }
+
+    /// As with a tuple, what is in the memo by now is within its own id.
+    fn end_persistent(&mut self, id: Id) {
+        let index = self.memo.containers[id.index()];
+        if index != NO_MEMO {
+            self.op(op::POP);
+            return self.get(index);
+        }
+        self.op(op::BINPERSID);
+        self.put_if_shared(id);
+    }
+
+    fn put_if_shared(&mut self, id: Id) {
+        let shared = self.shared.get_or_insert_with(|| self.value.shared());
+        if shared.contains(&Identity::Container(id)) {
+            self.put_container(id);
+        }
     }
 }
 
@@ -1092,6 +1124,7 @@ fn single(text: &[u8]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::decode::decode;
     use super::*;
     use crate::codec::Fault;
     use crate::value::Object;
@@ -1132,6 +1165,24 @@ mod tests {
             value.set_root(node);
             let error = encode(&value, protocol, &Limits::DEFAULT).unwrap_err();
             assert!(matches!(&error.fault, Fault::Unfit(message) if message.contains(part)), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_a_persistent_id_stands_for_is_shared_where_it_was() {
+        let read = |bytes: &[u8]| decode(bytes.to_vec(), &Limits::DEFAULT, &mut Vec::new()).unwrap().value;
+        for (bytes, protocol, expected) in [
+            (&b"](Pa\nPa\ne."[..], 0, r"(lp0\nPa\naPa\na."),
+            (b"](Pa\n2e.", 0, r"(lp0\nPa\np1\nag1\na."),
+            (b"](K\x01QK\x01Qe.", 1, r"]q\x00(K\x01QK\x01Qe."),
+            (b"](K\x01Qq\x00h\x00e.", 1, r"]q\x00(K\x01Qq\x01h\x01e."),
+            // In its own id, by way of a list.
+            (b"]2Qq\x00ah\x00.", 1, r"]q\x00h\x00Qq\x01a0h\x01."),
+        ] {
+            let value = read(bytes);
+            assert_eq!(pickle(&value, protocol).unwrap(), expected);
+            let written = encode(&value, protocol, &Limits::DEFAULT).unwrap();
+            assert!(read(&written).same(&value), "{expected}");
         }
     }
 

@@ -10,7 +10,6 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use crate::limits::{Exceeded, Limits};
 use crate::value::code_point::{code_point, is_surrogate};
 use crate::value::draft::Draft;
-use crate::value::identity::ByPart;
 use crate::value::known::{self, Known, TimeDelta};
 use crate::value::{How, Id, Identity, Node, Object, Span, Step, Value, iso, print, python, scalar};
 
@@ -22,7 +21,7 @@ pub fn lower(value: &Value, limits: &Limits) -> Result<Value, Exceeded> {
     let mut lowering = Lowering {
         source: value,
         limits,
-        shared: shared(value),
+        shared: value.shared(),
         labels: HashMap::new(),
         out: Value::over(value.text.clone()),
         names: HashMap::new(),
@@ -58,27 +57,6 @@ pub fn lower(value: &Value, limits: &Limits) -> Result<Value, Exceeded> {
     Ok(lowering.out)
 }
 
-/// The containers, objects and bytearrays that are referred to more than once.
-fn shared(value: &Value) -> HashSet<Identity> {
-    let mut seen: ByPart<bool> = ByPart::new(value);
-    let mut arrays = HashSet::new();
-    let mut shared = HashSet::new();
-    let mut stack = vec![value.root];
-    while let Some(node) = stack.pop() {
-        let Some(identity) = Identity::of(node) else { continue };
-        let seen = match seen.get_mut(node) {
-            Some(seen) => std::mem::replace(seen, true),
-            None => !arrays.insert(identity),
-        };
-        if seen {
-            shared.insert(identity);
-        } else {
-            value.children(node, &mut stack);
-        }
-    }
-    shared
-}
-
 /// Bytes kept free behind a long text for the names of forms, which would double the room for it.
 const NAMES_ROOM: usize = 4096;
 
@@ -108,7 +86,7 @@ enum Leaf {
 struct Lowering<'v> {
     source: &'v Value,
     limits: &'v Limits,
-    shared: HashSet<Identity>,
+    shared: foldhash::HashSet<Identity>,
     labels: HashMap<Identity, i64>,
     out: Value,
     /// Where the names of forms stand in the text.
