@@ -287,16 +287,23 @@ impl Value {
     /// stands moves to the end, with as much room again.
     #[inline]
     pub fn extend(&mut self, id: Id, added: &[Node]) {
+        let members = &mut self.containers[id.0 as usize];
+        if members.room > 0 {
+            return self.extend_more(id, added);
+        }
+        let len = to_u32(added.len());
+        *members = Members { start: to_u32(self.members.len()), len, room: len };
+        self.members.extend_from_slice(added);
+    }
+
+    /// The same for one that has or had members.
+    fn extend_more(&mut self, id: Id, added: &[Node]) {
         let Members { start, len, room } = self.containers[id.0 as usize];
         let (from, old, new) = (start as usize, len as usize, len as usize + added.len());
         let at_end = from + room as usize == self.members.len();
         if new <= room as usize {
             self.members[from + old..from + new].copy_from_slice(added);
             self.containers[id.0 as usize].len = to_u32(new);
-        } else if old == 0 {
-            let start = to_u32(self.members.len());
-            self.members.extend_from_slice(added);
-            self.containers[id.0 as usize] = Members { start, len: to_u32(new), room: to_u32(new) };
         } else if at_end {
             self.members.truncate(from + old);
             self.members.extend_from_slice(added);

@@ -27,8 +27,8 @@ use crate::value::{Global, How, Id, Node, Object, Span, Step, Value};
 /// Boxed, so that the results of the hot loop fit registers.
 type Res<T> = Result<T, Box<Error>>;
 
-/// Opcodes between two looks at the limits.
-const STRIDE: u64 = 4096;
+/// Bytes between two looks at the limits.
+const STRIDE: usize = 4096;
 
 /// How far a PUT may go past the memo's end before it is kept apart: Python 2 counts from 1.
 const MEMO_GAP: usize = 8;
@@ -52,8 +52,8 @@ pub(in crate::codec) fn decode(bytes: Vec<u8>, limits: &Limits, notes: &mut Vec<
     let mut machine = Machine::over(&bytes, limits);
     let root = machine.run().map_err(|error| *error)?;
     let protocol = if machine.protocol == 0 { u8::from(!machine.is_text) } else { machine.protocol };
-    let Machine { draft, dicts, sets, odd, at, .. } = machine;
-    let trailing = bytes.len() - at;
+    let Machine { draft, dicts, sets, odd, tape, .. } = machine;
+    let trailing = tape.rest.len();
     let mut value = draft.finish(root).over(bytes);
     value.check_depth(limits).map_err(|exceeded| Error::limit("pickle", None, exceeded))?;
     let (repeated, members) =
@@ -117,16 +117,63 @@ enum Meaning {
     NewObjEx,
 }
 
+/// What is left of the input. While plain opcodes run, what is here stays in registers.
+#[derive(Clone, Copy)]
+struct Tape<'a> {
+    rest: &'a [u8],
+    /// How many bytes are left when the limits are looked at again.
+    stop: usize,
+    /// How many opcodes were run.
+    opcodes: u64,
+    /// Bytes in all.
+    len: usize,
+}
+
+impl<'a> Tape<'a> {
+    /// How many bytes lie behind.
+    #[inline(always)]
+    fn at(&self) -> usize {
+        self.len - self.rest.len()
+    }
+
+    /// The next opcode; `None` when the limits are to be looked at.
+    #[inline(always)]
+    fn opcode(&mut self) -> Option<u8> {
+        if self.rest.len() <= self.stop {
+            return None;
+        }
+        self.opcodes += 1;
+        self.byte()
+    }
+
+    #[inline(always)]
+    fn byte(&mut self) -> Option<u8> {
+        self.take().map(|[byte]| byte)
+    }
+
+    #[inline(always)]
+    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (bytes, rest) = self.rest.split_first_chunk::<N>()?;
+        self.rest = rest;
+        Some(*bytes)
+    }
+
+    /// Where the next `len` bytes stand, and these.
+    #[inline(always)]
+    fn span(&mut self, len: u64) -> Option<(Span, &'a [u8])> {
+        let start = self.at();
+        let (bytes, rest) = self.rest.split_at_checked(usize::try_from(len).ok()?)?;
+        self.rest = rest;
+        Some((Draft::span(start, start + bytes.len()), bytes))
+    }
+}
+
 struct Machine<'a> {
     input: &'a [u8],
-    /// The next byte.
-    at: usize,
-    /// The opcode being run.
-    start: usize,
+    tape: Tape<'a>,
+    /// How many bytes were left before the opcode that is run.
+    left: usize,
     limits: &'a Limits,
-    /// Opcodes until the limits are looked at again.
-    fuel: u64,
-    opcodes_left: u64,
     protocol: u8,
     /// Whether an opcode was met that only protocol 0 writes.
     is_text: bool,
@@ -169,11 +216,9 @@ impl<'a> Machine<'a> {
     fn over(input: &'a [u8], limits: &'a Limits) -> Machine<'a> {
         Machine {
             input,
-            at: 0,
-            start: 0,
+            tape: Tape { rest: input, stop: input.len(), opcodes: 0, len: input.len() },
+            left: input.len(),
             limits,
-            fuel: 0,
-            opcodes_left: limits.opcodes,
             protocol: 0,
             // Protocols 0 and 1 write a lone None, bool or long alike.
             is_text: matches!(input.first(), Some(&(op::NONE | op::INT | op::LONG))),
@@ -198,32 +243,91 @@ impl<'a> Machine<'a> {
 
     fn run(&mut self) -> Res<Node> {
         loop {
-            self.start = self.at;
-            if self.fuel == 0 {
-                self.refuel()?;
-            }
-            self.fuel -= 1;
-            match self.byte() {
-                Ok(op::STOP) => return self.pop(),
-                Ok(opcode) => self.step(opcode)?,
-                Err(_) if self.start == 0 => return Err(self.wrong("there are no bytes, not even a pickle's STOP")),
-                Err(_) => return Err(self.wrong("the pickle ends without STOP")),
+            match self.run_plain()? {
+                Some(op::STOP) => return self.pop(),
+                Some(opcode) => self.step(opcode)?,
+                None => self.look()?,
             }
         }
     }
 
-    /// Opcodes that current pickles are made of; the others are in [`Machine::step_rare`].
-    #[inline(always)]
+    /// Runs the opcodes that most of a pickle is made of, which push what stands in the input or in the
+    /// memo; returns the first other one, and `None` when the limits are to be looked at. They stand
+    /// apart, with a tape of their own, so that what they need stays in registers.
+    #[inline(never)]
+    fn run_plain(&mut self) -> Res<Option<u8>> {
+        let mut tape = self.tape;
+        let other = loop {
+            self.left = tape.rest.len();
+            let Some(opcode) = tape.opcode() else { break None };
+            match opcode {
+                op::SHORT_BINUNICODE | op::BINUNICODE => {
+                    let len = match opcode {
+                        op::BINUNICODE => self.there(tape.take())?,
+                        _ => [self.there(tape.byte())?, 0, 0, 0],
+                    };
+                    let text = self.text(&mut tape, u64::from(u32::from_le_bytes(len)))?;
+                    self.memoise_next(&mut tape, text);
+                    self.stack.push(text);
+                }
+                op::BINGET => {
+                    let index = self.there(tape.byte())?;
+                    let node = *self.known(u64::from(index))?;
+                    self.stack.push(node);
+                }
+                op::LONG_BINGET => {
+                    let index = u32::from_le_bytes(self.there(tape.take())?);
+                    let node = *self.known(u64::from(index))?;
+                    self.stack.push(node);
+                }
+                op::BININT1 => {
+                    let number = self.there(tape.byte())?;
+                    self.stack.push(Node::Int(i64::from(number)));
+                }
+                op::BININT2 => {
+                    let number = u16::from_le_bytes(self.there(tape.take())?);
+                    self.stack.push(Node::Int(i64::from(number)));
+                }
+                op::BININT => {
+                    let number = i32::from_le_bytes(self.there(tape.take())?);
+                    self.stack.push(Node::Int(i64::from(number)));
+                }
+                op::BINFLOAT => {
+                    let float = f64::from_be_bytes(self.there(tape.take())?);
+                    self.stack.push(Node::Float(float));
+                }
+                op::NONE => self.stack.push(Node::None),
+                op::NEWTRUE => self.stack.push(Node::Bool(true)),
+                op::NEWFALSE => self.stack.push(Node::Bool(false)),
+                op::MARK => {
+                    self.floor = self.stack.len();
+                    self.marks.push(self.floor);
+                }
+                op::EMPTY_DICT => {
+                    let dict = Node::Dict(self.draft.value.container(&[]));
+                    self.memoise_next(&mut tape, dict);
+                    self.stack.push(dict);
+                }
+                other => break Some(other),
+            }
+        };
+        self.tape = tape;
+        Ok(other)
+    }
+
+    /// Runs any opcode that [`Machine::run_plain`] has left.
     fn step(&mut self, opcode: u8) -> Res<()> {
         match opcode {
-            op::SHORT_BINUNICODE => {
-                let len = self.byte()?;
-                self.push_str(u64::from(len))
-            }
-            op::BINUNICODE => {
-                let len = self.u32()?;
-                self.push_str(u64::from(len))
-            }
+            op::SETITEMS => self.unmark().and_then(|from| self.set_items(from)),
+            op::SETITEM => self.below(2).and_then(|from| self.set_items(from)),
+            op::APPENDS => self.unmark().and_then(|from| self.append(from)),
+            op::APPEND => self.below(1).and_then(|from| self.append(from)),
+            op::TUPLE1 => self.tuple(1),
+            op::TUPLE2 => self.tuple(2),
+            op::TUPLE3 => self.tuple(3),
+            op::EMPTY_LIST => self.push_container(Node::List),
+            op::EMPTY_TUPLE => self.push_container(Node::Tuple),
+            op::EMPTY_SET => self.push_container(Node::Set),
             op::MEMOIZE => self.put(self.memo_count as u64),
             op::BINPUT => {
                 let index = self.byte()?;
@@ -233,42 +337,15 @@ impl<'a> Machine<'a> {
                 let index = self.u32()?;
                 self.put(u64::from(index))
             }
-            op::BINGET => {
-                let index = self.byte()?;
-                self.get(u64::from(index))
+            op::GET => {
+                let index = self.index_text()?;
+                let node = *self.known(index)?;
+                self.push(node)
             }
-            op::LONG_BINGET => {
-                let index = self.u32()?;
-                self.get(u64::from(index))
+            op::PUT => {
+                let index = self.index_text()?;
+                self.put(index)
             }
-            op::BININT1 => {
-                let number = self.byte()?;
-                self.push(Node::Int(i64::from(number)))
-            }
-            op::BININT2 => {
-                let number = u16::from_le_bytes(self.take()?);
-                self.push(Node::Int(i64::from(number)))
-            }
-            op::BININT => {
-                let number = i32::from_le_bytes(self.take()?);
-                self.push(Node::Int(i64::from(number)))
-            }
-            op::BINFLOAT => {
-                let float = f64::from_be_bytes(self.take()?);
-                self.push(Node::Float(float))
-            }
-            op::NONE => self.push(Node::None),
-            op::NEWTRUE | op::NEWFALSE => self.push(Node::Bool(opcode == op::NEWTRUE)),
-            op::MARK => self.mark(),
-            op::EMPTY_DICT => self.push_container(Node::Dict),
-            op::EMPTY_LIST => self.push_container(Node::List),
-            op::SETITEMS => self.unmark().and_then(|from| self.set_items(from)),
-            op::SETITEM => self.below(2).and_then(|from| self.set_items(from)),
-            op::APPENDS => self.unmark().and_then(|from| self.append(from)),
-            op::APPEND => self.below(1).and_then(|from| self.append(from)),
-            op::TUPLE1 => self.tuple(1),
-            op::TUPLE2 => self.tuple(2),
-            op::TUPLE3 => self.tuple(3),
             op::SHORT_BINBYTES => {
                 let len = self.byte()?;
                 self.push_spanned(u64::from(len), Node::Bytes)
@@ -283,8 +360,6 @@ impl<'a> Machine<'a> {
             op::PROTO => self.proto(),
             op::FRAME => self.frame(),
             op::TUPLE | op::LIST | op::DICT | op::FROZENSET => self.gather(opcode),
-            op::EMPTY_TUPLE => self.push_container(Node::Tuple),
-            op::EMPTY_SET => self.push_container(Node::Set),
             op::ADDITEMS => {
                 let from = self.unmark()?;
                 self.add(from)
@@ -318,7 +393,7 @@ impl<'a> Machine<'a> {
     }
 
     fn step_scalar(&mut self, opcode: u8) -> Res<()> {
-        self.is_text |= matches!(opcode, op::FLOAT | op::UNICODE | op::STRING | op::PUT | op::GET);
+        self.is_text |= matches!(opcode, op::FLOAT | op::UNICODE | op::STRING);
         match opcode {
             op::LONG1 => {
                 let len = self.byte()?;
@@ -353,7 +428,10 @@ impl<'a> Machine<'a> {
             }
             op::BINUNICODE8 => {
                 let len = self.u64()?;
-                self.push_str(len)
+                let mut tape = self.tape;
+                let text = self.text(&mut tape, len)?;
+                self.tape = tape;
+                self.push_new(text)
             }
             op::BINBYTES => {
                 let len = self.u32()?;
@@ -367,40 +445,32 @@ impl<'a> Machine<'a> {
                 let len = self.u64()?;
                 self.push_spanned(len, Node::ByteArray)
             }
-            op::PUT | op::GET => {
-                let index = self.index_text()?;
-                if opcode == op::PUT { self.put(index) } else { self.get(index) }
-            }
-            _ => Err(self.malformed(self.start, format!("unknown opcode 0x{opcode:02x}"))),
+            _ => Err(self.malformed(self.start(), format!("unknown opcode 0x{opcode:02x}"))),
         }
     }
 }
 
 /// Reading.
 impl<'a> Machine<'a> {
+    /// What was read, unless the input ends within it.
     #[inline(always)]
+    fn there<T>(&self, read: Option<T>) -> Res<T> {
+        match read {
+            Some(read) => Ok(read),
+            None => Err(self.wrong("is cut short")),
+        }
+    }
+
     fn byte(&mut self) -> Res<u8> {
-        match self.input.get(self.at) {
-            Some(&byte) => {
-                self.at += 1;
-                Ok(byte)
-            }
-            None => Err(self.cut_short()),
-        }
+        let byte = self.tape.byte();
+        self.there(byte)
     }
 
-    #[inline(always)]
     fn take<const N: usize>(&mut self) -> Res<[u8; N]> {
-        match self.input[self.at..].first_chunk::<N>() {
-            Some(bytes) => {
-                self.at += N;
-                Ok(*bytes)
-            }
-            None => Err(self.cut_short()),
-        }
+        let bytes = self.tape.take();
+        self.there(bytes)
     }
 
-    #[inline(always)]
     fn u32(&mut self) -> Res<u32> {
         self.take().map(u32::from_le_bytes)
     }
@@ -416,21 +486,16 @@ impl<'a> Machine<'a> {
     }
 
     /// The next `len` bytes.
-    #[inline(always)]
     fn span(&mut self, len: u64) -> Res<Span> {
-        let left = self.input.len() - self.at;
-        if len > left as u64 {
-            return Err(self.wrong(&format!("announces {len} bytes, and {left} are left")));
-        }
-        self.at += len as usize;
-        Ok(Draft::span(self.at - len as usize, self.at))
+        let span = self.tape.span(len);
+        span.map(|(span, _)| span).ok_or_else(|| self.too_long(self.tape, len))
     }
 
     /// The bytes up to a newline, which is consumed.
     fn line(&mut self) -> Res<&'a [u8]> {
-        let rest = &self.input[self.at..];
+        let rest = self.tape.rest;
         let len = rest.iter().position(|byte| *byte == b'\n').ok_or_else(|| self.wrong("lacks its newline"))?;
-        self.at += len + 1;
+        self.tape.rest = &rest[len + 1..];
         Ok(&rest[..len])
     }
 
@@ -445,7 +510,7 @@ impl<'a> Machine<'a> {
 }
 
 /// The stack, the marks and the memo.
-impl Machine<'_> {
+impl<'a> Machine<'a> {
     #[inline(always)]
     fn push(&mut self, node: Node) -> Res<()> {
         self.stack.push(node);
@@ -477,13 +542,6 @@ impl Machine<'_> {
         Ok(self.stack.len() - count)
     }
 
-    #[inline(always)]
-    fn mark(&mut self) -> Res<()> {
-        self.floor = self.stack.len();
-        self.marks.push(self.floor);
-        Ok(())
-    }
-
     /// Takes the last mark off; where its nodes begin.
     #[inline(always)]
     fn unmark(&mut self) -> Res<usize> {
@@ -498,7 +556,7 @@ impl Machine<'_> {
         }
         let dropped = self.pop()?;
         if let Node::Object(id) = dropped
-            && self.made == self.start
+            && self.made == self.left
         {
             match self.effect(id) {
                 Some((object, step)) => {
@@ -523,24 +581,31 @@ impl Machine<'_> {
         is_on_top.then_some((object, Step::Call(*callable, state)))
     }
 
-    /// Pushes what CPython memoises as soon as it is made, and runs the memoising opcode with it: to
-    /// read back 16 bytes that were just written in parts would stall the processor, which took
-    /// half the time of a decode.
+    /// Runs the opcode that memoises `node`, which is about to be pushed, if it is the next: to read
+    /// back 16 bytes that were just written in parts would stall the processor, which took half the
+    /// time of a decode.
+    #[inline(always)]
+    fn memoise_next(&mut self, tape: &mut Tape<'a>, node: Node) {
+        let next = self.memo.len();
+        let rest = match tape.rest {
+            rest if rest.len() <= tape.stop => return,
+            [op::MEMOIZE, rest @ ..] if self.memo_count == next => rest,
+            [op::BINPUT, index, rest @ ..] if usize::from(*index) == next => rest,
+            [op::LONG_BINPUT, a, b, c, d, rest @ ..] if u32::from_le_bytes([*a, *b, *c, *d]) as usize == next => rest,
+            _ => return,
+        };
+        tape.rest = rest;
+        tape.opcodes += 1;
+        self.memo.push(Some(node));
+        self.memo_count += 1;
+    }
+
+    /// Pushes what CPython memoises as soon as it is made.
     #[inline(always)]
     fn push_new(&mut self, node: Node) -> Res<()> {
-        let next = self.memo.len();
-        let taken = match self.input[self.at..] {
-            [op::MEMOIZE, ..] if self.memo_count == next => 1,
-            [op::BINPUT, index, ..] if usize::from(index) == next => 2,
-            [op::LONG_BINPUT, a, b, c, d, ..] if u32::from_le_bytes([a, b, c, d]) as usize == next => 5,
-            _ => 0,
-        };
-        if taken > 0 && self.fuel > 0 {
-            self.fuel -= 1;
-            self.at += taken;
-            self.memo.push(Some(node));
-            self.memo_count += 1;
-        }
+        let mut tape = self.tape;
+        self.memoise_next(&mut tape, node);
+        self.tape = tape;
         self.push(node)
     }
 
@@ -570,22 +635,24 @@ impl Machine<'_> {
         self.memo_count += usize::from(old.is_none());
     }
 
+    /// What was memoised; as a reference, so that the node is copied in one piece.
     #[inline(always)]
-    fn get(&mut self, index: u64) -> Res<()> {
-        // As a reference, so that the node is copied in one piece.
-        if let Ok(near) = usize::try_from(index)
-            && let Some(Some(node)) = self.memo.get(near)
-        {
-            return self.push(*node);
+    fn known(&self, index: u64) -> Res<&Node> {
+        match usize::try_from(index).ok().and_then(|near| self.memo.get(near)) {
+            Some(Some(node)) => Ok(node),
+            _ => self.known_far(index),
         }
-        match self.memo_far.get(&index) {
-            Some(node) => self.push(*node),
-            None => Err(self.wrong(&format!("asks for memo {index}, where nothing was put"))),
-        }
+    }
+
+    #[cold]
+    fn known_far(&self, index: u64) -> Res<&Node> {
+        let node = self.memo_far.get(&index);
+        node.ok_or_else(|| self.wrong(&format!("asks for memo {index}, where nothing was put")))
     }
 
     /// The index of PUT and GET, in decimal.
     fn index_text(&mut self) -> Res<u64> {
+        self.is_text = true;
         let line = self.line()?;
         let index = std::str::from_utf8(line).ok().and_then(|text| text.trim().parse::<u64>().ok());
         index.ok_or_else(|| self.wrong("has an index that is not a number"))
@@ -593,16 +660,15 @@ impl Machine<'_> {
 }
 
 /// Scalars.
-impl Machine<'_> {
+impl<'a> Machine<'a> {
+    /// The next `len` bytes as text.
     #[inline(always)]
-    fn push_str(&mut self, len: u64) -> Res<()> {
-        let from = self.at;
-        let span = self.span(len)?;
-        let text = &self.input[from..self.at];
+    fn text(&self, tape: &mut Tape<'a>, len: u64) -> Res<Node> {
+        let Some((span, text)) = tape.span(len) else { return Err(self.too_long(*tape, len)) };
         if !is_ascii(text) && std::str::from_utf8(text).is_err() {
-            self.check_surrogates(text, from)?;
+            self.check_surrogates(text, span.start as usize)?;
         }
-        self.push_new(Node::Str(span))
+        Ok(Node::Str(span))
     }
 
     /// Accepts what CPython's `surrogatepass` accepts.
@@ -614,7 +680,6 @@ impl Machine<'_> {
         }
     }
 
-    #[inline(always)]
     fn push_spanned(&mut self, len: u64, kind: fn(Span) -> Node) -> Res<()> {
         let span = self.span(len)?;
         self.push_new(kind(span))
@@ -635,7 +700,7 @@ impl Machine<'_> {
             return Err(self.over_limit("integer"));
         }
         let mut span = self.span(len)?;
-        let mut bytes = &self.input[span.start as usize..self.at];
+        let mut bytes = self.draft.text(span);
         while let [rest @ .., below, last] = bytes
             && *last == if *below >= 0x80 { 0xff } else { 0 }
         {
@@ -681,27 +746,26 @@ impl Machine<'_> {
 }
 
 /// Containers.
-impl Machine<'_> {
+impl<'a> Machine<'a> {
     #[inline(always)]
     fn push_container(&mut self, kind: fn(Id) -> Node) -> Res<()> {
-        self.make_room(1)?;
         let id = self.draft.value.container(&[]);
         self.push_new(kind(id))
     }
 
+    #[inline(always)]
     fn tuple(&mut self, count: usize) -> Res<()> {
         let from = self.below(count)?;
-        let id = self.collect(from)?;
+        let id = self.collect(from);
         self.push_new(Node::Tuple(id))
     }
 
     /// Makes one container of the stack from `from` on.
     #[inline(always)]
-    fn collect(&mut self, from: usize) -> Res<Id> {
-        self.make_room(1)?;
+    fn collect(&mut self, from: usize) -> Id {
         let id = self.draft.value.container(&self.stack[from..]);
         self.stack.truncate(from);
-        Ok(id)
+        id
     }
 
     /// TUPLE, LIST, DICT and FROZENSET: what stands above the mark.
@@ -711,7 +775,7 @@ impl Machine<'_> {
         if opcode == op::DICT {
             self.check_pairs(from)?;
         }
-        let id = self.collect(from)?;
+        let id = self.collect(from);
         match opcode {
             op::TUPLE => self.push_new(Node::Tuple(id)),
             op::LIST => self.push_new(Node::List(id)),
@@ -728,23 +792,21 @@ impl Machine<'_> {
         }
     }
 
-    /// What stands below `from`, and is to be filled with what stands above.
+    /// Checks that below `from` there is something to be filled with what stands above. To look at
+    /// it is left to the caller: to take a copy of what was written in parts would stall.
     #[inline(always)]
-    fn filled(&mut self, from: usize) -> Res<Node> {
-        if from <= self.floor {
-            return Err(self.underflow());
-        }
-        self.make_room(0)?;
-        Ok(self.stack[from - 1])
+    fn check_filled(&self, from: usize) -> Res<()> {
+        if from <= self.floor { Err(self.underflow()) } else { self.make_room(0) }
     }
 
     #[inline(always)]
     fn append(&mut self, from: usize) -> Res<()> {
-        match self.filled(from)? {
+        self.check_filled(from)?;
+        match self.stack[from - 1] {
             Node::List(id) => self.draft.value.extend(id, &self.stack[from..]),
             _ if from == self.stack.len() => {}
             Node::Object(id) => self.record(id, from, Step::Extend),
-            other => return Err(self.misfit(other)),
+            _ => return Err(self.misfit(self.stack[from - 1])),
         }
         self.stack.truncate(from);
         Ok(())
@@ -753,7 +815,8 @@ impl Machine<'_> {
     #[inline(always)]
     fn set_items(&mut self, from: usize) -> Res<()> {
         self.check_pairs(from)?;
-        match self.filled(from)? {
+        self.check_filled(from)?;
+        match self.stack[from - 1] {
             Node::Dict(id) => {
                 let pairs = &self.stack[from..];
                 let is_first = self.draft.value.members(id).is_empty();
@@ -764,28 +827,29 @@ impl Machine<'_> {
             }
             _ if from == self.stack.len() => {}
             Node::Object(id) => self.record(id, from, Step::Items),
-            other => return Err(self.misfit(other)),
+            _ => return Err(self.misfit(self.stack[from - 1])),
         }
         self.stack.truncate(from);
         Ok(())
     }
 
     fn add(&mut self, from: usize) -> Res<()> {
-        match self.filled(from)? {
+        self.check_filled(from)?;
+        match self.stack[from - 1] {
             Node::Set(id) => {
                 self.draft.value.extend(id, &self.stack[from..]);
                 self.note_set(id);
             }
             _ if from == self.stack.len() => {}
             Node::Object(id) => self.record(id, from, Step::Add),
-            other => return Err(self.misfit(other)),
+            _ => return Err(self.misfit(self.stack[from - 1])),
         }
         self.stack.truncate(from);
         Ok(())
     }
 
     #[inline(always)]
-    fn check_pairs(&mut self, from: usize) -> Res<()> {
+    fn check_pairs(&self, from: usize) -> Res<()> {
         if (self.stack.len() - from) % 2 == 1 {
             return Err(self.wrong("has a key without a value"));
         }
@@ -821,7 +885,7 @@ impl Machine<'_> {
                 let callable = Node::Global(self.global_text()?);
                 let from = self.unmark()?;
                 let how = instantiation(self.stack.len() - from);
-                let args = Node::Tuple(self.collect(from)?);
+                let args = Node::Tuple(self.collect(from));
                 return self.push_object(how, callable, args, Node::None);
             }
             op::STACK_GLOBAL => {
@@ -846,7 +910,7 @@ impl Machine<'_> {
     fn global_text(&mut self) -> Res<Id> {
         let mut spans = [Span { start: 0, len: 0 }; 2];
         for span in &mut spans {
-            let from = self.at;
+            let from = self.tape.at();
             let line = self.line()?;
             self.check_surrogates(line, from)?;
             *span = Draft::span(from, from + line.len());
@@ -939,7 +1003,7 @@ impl Machine<'_> {
                     return Err(self.wrong("lacks its class"));
                 }
                 let how = instantiation(self.stack.len() - from - 1);
-                let args = Node::Tuple(self.collect(from + 1)?);
+                let args = Node::Tuple(self.collect(from + 1));
                 let class = self.pop()?;
                 self.push_object(how, class, args, Node::None)
             }
@@ -957,7 +1021,7 @@ impl Machine<'_> {
     fn push_object(&mut self, how: How, callable: Node, args: Node, kwargs: Node) -> Res<()> {
         self.make_room(4)?;
         let id = self.draft.value.push_object(Object { how, callable, args, kwargs, steps: Vec::new() });
-        self.made = self.at;
+        self.made = self.tape.rest.len();
         self.push_new(Node::Object(id))
     }
 
@@ -1059,7 +1123,7 @@ impl Machine<'_> {
         let id = if opcode == op::BINPERSID {
             self.pop()?
         } else {
-            let from = self.at;
+            let from = self.tape.at();
             let line = self.line()?;
             if !line.is_ascii() {
                 return Err(self.wrong("has an id that is not ASCII"));
@@ -1082,24 +1146,33 @@ impl Machine<'_> {
     /// A frame must fit; where opcodes stand in it does not matter, as in the C unpickler.
     fn frame(&mut self) -> Res<()> {
         let len = self.u64()?;
-        let at = self.at;
+        let rest = self.tape.rest;
         self.span(len)?;
-        self.at = at;
+        self.tape.rest = rest;
         Ok(())
     }
 }
 
 /// Limits and errors.
-impl Machine<'_> {
-    /// Every few thousand opcodes: how many there were, and what the stack and the memo hold.
+impl<'a> Machine<'a> {
+    /// At the end of the input, and every few thousand bytes, which are as many opcodes at most: how
+    /// many there were, and what they hold. Those that add little by themselves rely on it.
     #[cold]
-    fn refuel(&mut self) -> Res<()> {
-        if self.opcodes_left == 0 {
+    fn look(&mut self) -> Res<()> {
+        let Tape { rest, opcodes, .. } = self.tape;
+        if rest.is_empty() {
+            let lacks = match self.input {
+                [] => "there are no bytes, not even a pickle's STOP",
+                _ => "the pickle ends without STOP",
+            };
+            return Err(self.wrong(lacks));
+        }
+        let may_run = usize::try_from(self.limits.opcodes - opcodes).unwrap_or(usize::MAX);
+        if may_run == 0 {
             return Err(self.over_limit("opcodes"));
         }
         self.make_room(self.marks.len())?;
-        self.fuel = self.opcodes_left.min(STRIDE);
-        self.opcodes_left -= self.fuel;
+        self.tape.stop = rest.len().saturating_sub(may_run.min(STRIDE));
         Ok(())
     }
 
@@ -1113,7 +1186,7 @@ impl Machine<'_> {
 
     #[cold]
     fn over_limit(&self, name: &'static str) -> Box<Error> {
-        Box::new(Error::limit("pickle", self.start as u64, self.limits.exceeded(name)))
+        Box::new(Error::limit("pickle", self.start() as u64, self.limits.exceeded(name)))
     }
 
     #[cold]
@@ -1128,12 +1201,12 @@ impl Machine<'_> {
             "" => what.to_owned(),
             name => format!("{name} {what}"),
         };
-        self.malformed(self.start, message)
+        self.malformed(self.start(), message)
     }
 
     #[cold]
-    fn cut_short(&self) -> Box<Error> {
-        self.wrong("is cut short")
+    fn too_long(&self, tape: Tape<'_>, len: u64) -> Box<Error> {
+        self.wrong(&format!("announces {len} bytes, and {} are left", tape.rest.len()))
     }
 
     #[cold]
@@ -1152,8 +1225,13 @@ impl Machine<'_> {
         self.wrong(&format!("cannot be done to this: {kind}"))
     }
 
+    /// Where the opcode that is run stands.
+    fn start(&self) -> usize {
+        self.input.len() - self.left
+    }
+
     fn opcode(&self) -> &'static str {
-        self.input.get(self.start).and_then(|opcode| op::name(*opcode)).unwrap_or("")
+        self.input.get(self.start()).and_then(|opcode| op::name(*opcode)).unwrap_or("")
     }
 }
 

@@ -40,26 +40,26 @@ impl Records {
 
 /// Whether each key is the text at the same place of the other dict.
 fn same_keys(pairs: &[Node], others: &[Node]) -> bool {
-    pairs.chunks_exact(2).zip(others.chunks_exact(2)).all(|(pair, other)| match (pair[0], other[0]) {
-        (Node::Str(one), Node::Str(other)) => one == other,
-        _ => false,
-    })
+    let mut both = pairs.as_chunks::<2>().0.iter().zip(others.as_chunks::<2>().0);
+    both.all(|([one, _], [other, _])| matches!((one, other), (Node::Str(one), Node::Str(other)) if one == other))
 }
 
 /// Whether all keys are short texts, each another one.
 fn are_distinct(draft: &Draft<'_>, pairs: &[Node]) -> bool {
     // A bit a key, by its length and its ends: only keys of the same bit need be compared.
     let mut marks = 0_u64;
-    pairs.iter().step_by(2).enumerate().all(|(index, key)| {
+    for (index, [key, _]) in pairs.as_chunks::<2>().0.iter().enumerate() {
         let Node::Str(span) = *key else { return false };
         let text = draft.text(span);
         let (Some(first), Some(last)) = (text.first(), text.last()) else { return false };
         let mark = 1 << ((text.len() + 5 * usize::from(*first) + 11 * usize::from(*last)) % 64);
-        let is_first = marks & mark == 0;
-        marks |= mark;
         let differs = |other: &Node| matches!(*other, Node::Str(other) if draft.text(other) != text);
-        text.len() <= TEXT_MAX && (is_first || pairs.iter().step_by(2).take(index).all(differs))
-    })
+        if text.len() > TEXT_MAX || marks & mark != 0 && !pairs.iter().step_by(2).take(index).all(differs) {
+            return false;
+        }
+        marks |= mark;
+    }
+    true
 }
 
 #[cfg(test)]
