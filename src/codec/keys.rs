@@ -36,7 +36,7 @@ struct Known {
 
 impl Keys {
     /// The span of the key with this text, when it is the one that followed the last key before.
-    #[inline]
+    #[inline(always)]
     pub fn again(&mut self, draft: &Draft<'_>, text: &[u8]) -> Option<Span> {
         let known = self.known.get(self.guess)?;
         if !is_same(draft.text(known.span), text) {
