@@ -405,7 +405,12 @@ impl<'a> Machine<'a> {
             }
             op::INT | op::LONG | op::FLOAT => self.number_text(opcode),
             op::UNICODE => {
+                let from = self.tape.at();
                 let line = self.line()?;
+                // Most lines are the text as it is.
+                if is_ascii(line) && !line.contains(&b'\\') {
+                    return self.push(Node::Str(Draft::span(from, from + line.len())));
+                }
                 let text = raw_unicode_unescape(line).ok_or_else(|| self.wrong("holds a bad \\u escape"))?;
                 let span = self.push_text(&text)?;
                 self.push(Node::Str(span))
