@@ -239,7 +239,8 @@ impl Pace {
         if self.fixed || names * 2 < self.count {
             return Duration::ZERO;
         }
-        let each = took.as_nanos() as f64 / names as f64;
+        // One page that took long says little: this process may have waited for a processor.
+        let each = (took.as_nanos() as f64 / names as f64).min(2.0 * SLOWER * self.best);
         self.lately = if self.lately == 0.0 { each } else { 0.8 * self.lately + 0.2 * each };
         // Slowly forgotten, as what is far in the table or long costs more by itself.
         self.best = (self.best * 1.002).min(self.lately);
@@ -287,6 +288,14 @@ mod tests {
         let (count, pauses) = run(&mut pace, 100, 1000);
         assert_eq!(count, 263);
         assert!(pauses < Duration::from_millis(2), "{pauses:?}");
+    }
+
+    #[test]
+    fn one_page_that_takes_long_is_no_reason() {
+        let mut pace = Pace::new(None, 1, Duration::ZERO);
+        run(&mut pace, 50, 1000);
+        assert_eq!(run(&mut pace, 1, 1_000_000), (263, Duration::ZERO));
+        assert_eq!(run(&mut pace, 20, 1000), (263, Duration::ZERO));
     }
 
     #[test]

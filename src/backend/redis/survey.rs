@@ -200,9 +200,11 @@ impl Survey<'_> {
     fn names(&mut self, stream: &mut Stream) -> Result<(), Trouble> {
         let mut page = self.page();
         let cursor = self.cursor(stream, &mut page)?;
-        // Before anything else: the server is idle until it has this.
         if cursor != 0 {
             self.ask_names(cursor);
+        }
+        // Where nothing else is asked the server is idle until it has this.
+        if self.questions.count() == 0 {
             self.send(stream)?;
         }
         let count = self.read_names(stream, &mut page)?;
@@ -218,7 +220,6 @@ impl Survey<'_> {
             self.met += self.read_names(stream, &mut page)? as u64;
         }
         self.draw();
-        self.send(stream)?;
         self.ask(page, stream)
     }
 
