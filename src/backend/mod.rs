@@ -15,7 +15,7 @@ pub mod server;
 pub mod survey;
 
 use std::fmt;
-use std::ops::RangeInclusive;
+use std::ops::{ControlFlow, RangeInclusive};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -77,6 +77,12 @@ pub trait Backend {
         survey::by_pages(self, plan, observer)
     }
 
+    /// The `most` keys that are used most within a time, the hottest first, by what the server itself can
+    /// watch.
+    fn hottest(&mut self, _most: usize, _search: &mut Search<'_>) -> Result<Vec<Heat>, Error> {
+        Err(unsupported(self.label(), "cannot say which keys are used most"))
+    }
+
     /// Adds `by` to the counter at `key`, in one step whoever else does; its value then. Where there
     /// is no entry it begins at 0 and gets `expiry`; one that is there keeps the expiry it has. Holds
     /// the counters of every store: 64 bits, with a sign or without.
@@ -108,6 +114,27 @@ pub trait Backend {
     fn raw(&mut self, _command: &[Vec<u8>]) -> Result<Reply, Error> {
         Err(unsupported(self.label(), "takes no commands: raw is for Redis and Valkey"))
     }
+}
+
+/// How hot keys are looked for.
+pub struct Search<'a> {
+    /// How long.
+    pub time: Duration,
+    /// Whether every command is to be repeated to this client (MONITOR), which slows the server down.
+    pub monitor: bool,
+    /// Waits for so long, or until the user has enough; says whether to go on.
+    pub wait: &'a mut dyn FnMut(Duration) -> ControlFlow<()>,
+}
+
+/// A key that is used, and how much.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heat {
+    /// The stored key.
+    pub key: Vec<u8>,
+    /// How much.
+    pub uses: u64,
+    /// Of what.
+    pub unit: &'static str,
 }
 
 /// Why a store has nothing to say of a tag.

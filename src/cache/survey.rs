@@ -7,6 +7,7 @@ use std::ops::ControlFlow;
 use super::read::{Reader, Reading, Unread};
 use super::{Cache, Error};
 use crate::backend::survey::{Observation, Observer, Plan, Surveyed};
+use crate::backend::{Heat, Search};
 use crate::layout::Layout;
 
 /// Who watches a survey.
@@ -37,6 +38,14 @@ impl Cache {
     /// The backend's.
     pub fn count(&mut self) -> Result<Option<u64>, Error> {
         Ok(self.backend.count()?)
+    }
+
+    /// The most used keys, as [`Backend::hottest`](crate::backend::Backend::hottest).
+    ///
+    /// # Errors
+    /// The backend's.
+    pub fn hottest(&mut self, most: usize, search: &mut Search<'_>) -> Result<Vec<Heat>, Error> {
+        Ok(self.backend.hottest(most, search)?)
     }
 
     /// Walks over all that the plan names, whatever the layout. What was shown before an error stands.

@@ -13,6 +13,7 @@ mod exactness;
 mod fixtures;
 mod forms;
 mod hostile;
+mod hot;
 mod interop;
 mod layouts;
 mod libraries;

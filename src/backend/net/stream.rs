@@ -97,6 +97,12 @@ impl Stream {
         channel.flush()
     }
 
+    /// Where what the server sends by itself comes from, which has so long.
+    pub fn within(&mut self, time: Duration) -> &mut impl BufRead {
+        self.channel.get_mut().wire().arm(time);
+        &mut self.channel
+    }
+
     /// Where the next reply comes from, which has a whole timeout.
     pub fn reply(&mut self) -> &mut impl BufRead {
         self.channel.get_mut().wire().arm(self.timeout);

@@ -93,6 +93,11 @@ impl Link {
         &self.label
     }
 
+    /// Which database it uses.
+    pub fn database(&self) -> i64 {
+        self.target.db.into()
+    }
+
     /// Sends `commands` and adds a reply for each to `replies`; a server's refusal is a reply.
     /// Commands are taken a batch at a time, so that they need not all be in memory.
     ///

@@ -7,6 +7,7 @@
 mod count;
 mod fault;
 mod frames;
+mod hot;
 mod info;
 mod link;
 mod raw;
@@ -23,7 +24,7 @@ use self::turns::Turns;
 pub use self::url::{Target, not_yet, parse};
 pub use super::net::Place;
 use super::survey::{Observer, Plan, Surveyed};
-use super::{Backend, Connect, Cursor, Error, ErrorKind, Options, Page, Reply, Row, Server};
+use super::{Backend, Connect, Cursor, Error, ErrorKind, Heat, Options, Page, Reply, Row, Search, Server};
 use crate::entry::{Condition, Entry, Expiry, Facts, Kind, StoredKey, Write};
 use crate::limits::Limits;
 use crate::pattern::Pattern;
@@ -214,6 +215,13 @@ impl Backend for Redis {
 
     fn survey(&mut self, plan: &Plan, observer: &mut dyn Observer) -> Result<Surveyed, Error> {
         survey::survey(&mut self.link, plan, &self.limits, observer)
+    }
+
+    fn hottest(&mut self, most: usize, search: &mut Search<'_>) -> Result<Vec<Heat>, Error> {
+        match search.monitor {
+            true => hot::watched(&mut self.link, most, search.time, search.wait),
+            false => hot::asked(&mut self.link, most, search.time, search.wait),
+        }
     }
 
     fn increment(&mut self, key: &StoredKey, by: i64, expiry: Expiry) -> Result<i128, Error> {

@@ -418,7 +418,8 @@ fn number(reply: Value) -> Result<f64, Error> {
     }
 }
 
-fn bytes(reply: Value) -> Result<Vec<u8>, Error> {
+/// The bytes of a reply that is text.
+pub fn bytes(reply: Value) -> Result<Vec<u8>, Error> {
     match reply {
         Value::BulkString(bytes) => Ok(bytes),
         Value::SimpleString(text) => Ok(text.into_bytes()),
@@ -428,7 +429,7 @@ fn bytes(reply: Value) -> Result<Vec<u8>, Error> {
 }
 
 /// The items of an array, a set or a map, keys and values in turn.
-fn array(reply: Value) -> Result<Vec<Value>, Error> {
+pub fn array(reply: Value) -> Result<Vec<Value>, Error> {
     match reply {
         Value::Array(items) | Value::Set(items) => Ok(items),
         Value::Map(pairs) => Ok(pairs.into_iter().flat_map(|(key, value)| [key, value]).collect()),

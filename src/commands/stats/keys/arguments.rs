@@ -1,6 +1,10 @@
 //! What can be asked of the entries.
 
+use std::time::Duration;
+
 use clap::ValueEnum;
+
+use crate::commands::arguments;
 
 use crate::pattern::Pattern;
 use crate::stats::Wanted;
@@ -46,6 +50,9 @@ pub struct Entries {
     /// List the N most used entries, where the server counts
     #[arg(long, value_name = "N", requires = "keys", num_args = 0..=1, default_missing_value = "10")]
     pub hot: Option<usize>,
+    /// Watch every command for so long, at most 1m, to find the most used keys: slows a busy server down (MONITOR)
+    #[arg(long, value_name = "TIME", requires = "hot", value_parser = watch)]
+    pub monitor: Option<Duration>,
     /// Entries a second at most
     #[arg(long, value_name = "N", requires = "keys", value_parser = clap::value_parser!(u64).range(1..))]
     pub scan_rate: Option<u64>,
@@ -110,6 +117,16 @@ impl Amount {
             Amount::Count(count) => count.max(1),
             Amount::Share(share) => ((all as f64 * share).ceil() as u64).max(1),
         }
+    }
+}
+
+/// A watched server is slow for as long.
+const WATCH_MOST: Duration = Duration::from_secs(60);
+
+fn watch(text: &str) -> Result<Duration, String> {
+    match arguments::duration(text)? {
+        time if !time.is_zero() && time <= WATCH_MOST => Ok(time),
+        _ => Err("expected a time of at most 1m: a server that is watched is slower for as long".to_owned()),
     }
 }
 

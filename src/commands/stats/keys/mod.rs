@@ -1,6 +1,7 @@
 //! `stats --keys`: what the entries are, by prefix, layout, type and codec.
 
 mod arguments;
+mod hot;
 mod show;
 
 use std::ops::ControlFlow;
@@ -17,7 +18,7 @@ use crate::cache::{self, Valued, Visitor};
 use crate::entry::Kind;
 use crate::exit::{Exit, Stop};
 use crate::interrupt::Interrupt;
-use crate::render::{self, Printer, Progress, escape};
+use crate::render::{self, Printer, Progress};
 use crate::stats::{Census, Decoded, Population};
 
 /// From so many entries on a sample is drawn, unless all are asked for: a walk of them takes seconds.
@@ -47,7 +48,7 @@ pub fn run(args: &Entries, source: &mut Source, output: Output, printer: &mut Pr
         pace: args.scan_rate,
         started: Instant::now(),
         progress: printer.progress_of("entries", of),
-        interrupt,
+        interrupt: interrupt.clone(),
     };
     let surveyed = source.cache.survey(&plan, &mut walk);
     let Walk { mut census, met, counted, progress, started, .. } = walk;
@@ -56,16 +57,16 @@ pub fn run(args: &Entries, source: &mut Source, output: Output, printer: &mut Pr
     if let (Err(error), 0) = (&surveyed, counted) {
         return Err(anyhow::Error::new(error.clone()).context("cannot walk over the entries"));
     }
-    if args.hot.is_some() && !counts_use && source.kind == Kind::Redis {
-        printer.note(&no_counts(server.policy.as_deref()));
-    }
     census.leave_out(met.saturating_sub(counted));
     let population = match sample {
         None => Population::Whole,
         Some(Sample { of, .. }) if source.kind == Kind::Redis => Population::Drawn { of },
         Some(Sample { of, .. }) => Population::Sampled { of },
     };
-    let report = census.report(population);
+    let mut report = census.report(population);
+    if !counts_use && !stopped {
+        report.hottest = hot::find(args, &mut source.cache, server.policy.as_deref(), &interrupt, printer)?;
+    }
     let withheld = surveyed.as_ref().map(|surveyed| surveyed.withheld.clone()).unwrap_or_default();
     let shown = Shown {
         label: source.cache.label(),
@@ -108,12 +109,6 @@ fn finish(
 /// Why there is only a part.
 fn partial(surveyed: &Result<crate::backend::survey::Surveyed, cache::Error>) -> String {
     surveyed.as_ref().err().map_or_else(|| "interrupted".to_owned(), ToString::to_string)
-}
-
-fn no_counts(policy: Option<&str>) -> String {
-    let policy =
-        policy.map_or_else(String::new, |policy| format!(" (its policy is {})", escape::line(policy.as_bytes())));
-    format!("the server does not count how often entries are used{policy}: only an LFU policy does")
 }
 
 /// What is asked of each entry. A server that counts uses does not know idle times, and the other way round.

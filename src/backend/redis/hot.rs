@@ -1,0 +1,300 @@
+//! Which keys are used most: asked of the server where it watches by itself, else watched.
+//!
+//! HOTKEYS (Redis 8.6, <https://redis.io/docs/latest/commands/hotkeys/>) has the server measure for a time
+//! and keep the top. MONITOR repeats every command to this client, which costs a busy server up to half
+//! of its speed: so it is never used unless asked for, and ends at its time whatever comes.
+
+use std::io::{self, BufRead as _};
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+
+use foldhash::HashMap;
+use redis::{RedisResult, Value, cmd};
+
+use super::frames::{Frame, Frames};
+use super::link::{Link, Trouble};
+use super::reply::{LINE_MOST, malformed};
+use super::{command, fault, read};
+use crate::backend::{Error, Heat};
+
+/// Keys that are counted at the same time. Those that came once only go when there are more.
+const KEYS_MOST: usize = 100_000;
+
+/// How long to wait for a line before it is looked whether to go on.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// HOTKEYS keeps from 10 to 64.
+const KEPT: std::ops::RangeInclusive<usize> = 10..=64;
+
+/// Commands that name no key, and those that have several.
+const KEYLESS: &[&str] = &[
+    "acl",
+    "auth",
+    "client",
+    "cluster",
+    "command",
+    "config",
+    "dbsize",
+    "discard",
+    "echo",
+    "exec",
+    "failover",
+    "flushall",
+    "flushdb",
+    "function",
+    "hello",
+    "hotkeys",
+    "info",
+    "keys",
+    "lastsave",
+    "latency",
+    "lolwut",
+    "module",
+    "monitor",
+    "multi",
+    "ping",
+    "psync",
+    "psubscribe",
+    "publish",
+    "pubsub",
+    "punsubscribe",
+    "quit",
+    "randomkey",
+    "replconf",
+    "reset",
+    "role",
+    "save",
+    "bgsave",
+    "bgrewriteaof",
+    "scan",
+    "script",
+    "select",
+    "shutdown",
+    "slowlog",
+    "subscribe",
+    "swapdb",
+    "sync",
+    "time",
+    "unsubscribe",
+    "unwatch",
+    "wait",
+];
+const ALL_KEYS: &[&str] =
+    &["del", "exists", "mget", "pfcount", "sdiff", "sinter", "sunion", "touch", "unlink", "watch"];
+const SECOND_KEYS: &[&str] = &["debug", "memory", "object", "xgroup", "xinfo", "bitop"];
+
+/// The `most` most used keys of a time, by HOTKEYS. `wait` waits, and says whether to go on.
+pub fn asked(
+    link: &mut Link,
+    most: usize,
+    time: Duration,
+    wait: &mut dyn FnMut(Duration) -> ControlFlow<()>,
+) -> Result<Vec<Heat>, Error> {
+    let kept = most.clamp(*KEPT.start(), *KEPT.end()).to_string();
+    // It ends by itself should we not be there any more.
+    let seconds = time.as_secs().max(1).to_string();
+    let start = [&b"START"[..], b"METRICS", b"1", b"CPU", b"COUNT", kept.as_bytes(), b"DURATION", seconds.as_bytes()];
+    link.ask_one("cannot have the server find hot keys", command("HOTKEYS", &start))?;
+    let _ = wait(time);
+    let told = link.ask_one("cannot read the hot keys", command("HOTKEYS", &[b"GET"]));
+    let _ = link.ask_one("cannot end the search for hot keys", command("HOTKEYS", &[b"STOP"]));
+    let _ = link.ask_one("cannot forget the hot keys", command("HOTKEYS", &[b"RESET"]));
+    let mut heats = by_cpu(told?)?;
+    heats.truncate(most);
+    Ok(heats)
+}
+
+/// The list `by-cpu-time-us` of what HOTKEYS GET answers: names and values in turn, in one list or in
+/// one of its own for each session.
+fn by_cpu(told: Value) -> Result<Vec<Heat>, Error> {
+    let mut parts = read::array(told)?;
+    if let [Value::Array(_) | Value::Map(_)] = parts.as_slice() {
+        parts = read::array(parts.remove(0))?;
+    }
+    let mut parts = parts.into_iter();
+    while let (Some(name), Some(value)) = (parts.next(), parts.next()) {
+        if read::bytes(name)? != b"by-cpu-time-us" {
+            continue;
+        }
+        let mut keys = read::array(value)?.into_iter();
+        let mut heats = Vec::new();
+        while let (Some(key), Some(Value::Int(us))) = (keys.next(), keys.next()) {
+            heats.push(Heat { key: read::bytes(key)?, uses: us.unsigned_abs(), unit: "us of the server" });
+        }
+        return Ok(heats);
+    }
+    Ok(Vec::new())
+}
+
+/// The `most` keys that most commands named within a time, by MONITOR.
+pub fn watched(
+    link: &mut Link,
+    most: usize,
+    time: Duration,
+    wait: &mut dyn FnMut(Duration) -> ControlFlow<()>,
+) -> Result<Vec<Heat>, Error> {
+    let database = link.database();
+    let label = link.label().to_owned();
+    let mut counts: HashMap<Vec<u8>, u64> = HashMap::default();
+    let watched = link.converse(|stream| {
+        stream.send(&cmd("MONITOR").get_packed_command())?;
+        match Frames::new(stream.reply()).one(&mut Vec::new(), 64)? {
+            Frame::Bytes(_) => {}
+            Frame::Refused(error) => {
+                return Err(fault::refused(&label, "cannot watch commands", &error).into());
+            }
+            _ => return Err(malformed().into()),
+        }
+        let end = Instant::now() + time;
+        let mut line = Vec::new();
+        while Instant::now() < end && wait(Duration::ZERO).is_continue() {
+            match stream.within(LOOK).read_until(b'\n', &mut line) {
+                Ok(0) => return Err(Trouble::from(io::Error::from(io::ErrorKind::UnexpectedEof))),
+                Ok(_) if line.ends_with(b"\n") => {
+                    count(&line, database, &mut counts)?;
+                    line.clear();
+                }
+                Ok(_) => {}
+                Err(error) if matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock) => {}
+                Err(error) => return Err(error.into()),
+            }
+            if line.len() as u64 > LINE_MOST * 16 {
+                // A command with a huge value: its beginning is enough, but the rest has to pass.
+                line.truncate(LINE_MOST as usize);
+            }
+        }
+        Ok(())
+    });
+    // It would go on watching.
+    link.hang_up();
+    watched?;
+    let mut heats: Vec<Heat> = counts.into_iter().map(|(key, uses)| Heat { key, uses, unit: "commands" }).collect();
+    heats.sort_unstable_by(|a, b| b.uses.cmp(&a.uses).then_with(|| a.key.cmp(&b.key)));
+    heats.truncate(most);
+    Ok(heats)
+}
+
+/// Counts the keys of a line: `+1700000000.123456 [0 127.0.0.1:5000] "get" "key"`.
+fn count(line: &[u8], database: i64, counts: &mut HashMap<Vec<u8>, u64>) -> RedisResult<()> {
+    let rest = line.strip_prefix(b"+").ok_or_else(malformed)?;
+    let Some(open) = rest.iter().position(|byte| *byte == b'[') else { return Ok(()) };
+    let Some(close) = rest.iter().position(|byte| *byte == b']') else { return Ok(()) };
+    let place = String::from_utf8_lossy(rest.get(open + 1..close).unwrap_or_default()).into_owned();
+    if place.split(' ').next().and_then(|number| number.parse().ok()) != Some(database) {
+        return Ok(());
+    }
+    for key in keys(&words(&rest[close + 1..])) {
+        if let Some(uses) = counts.get_mut(key.as_slice()) {
+            *uses += 1;
+            continue;
+        }
+        if counts.len() >= KEYS_MOST {
+            counts.retain(|_, uses| *uses > 1);
+        }
+        if counts.len() < KEYS_MOST {
+            counts.insert(key.clone(), 1);
+        }
+    }
+    Ok(())
+}
+
+/// Which of a command's words are keys.
+fn keys(words: &[Vec<u8>]) -> &[Vec<u8>] {
+    let Some((verb, rest)) = words.split_first() else { return &[] };
+    let verb = String::from_utf8_lossy(verb).to_ascii_lowercase();
+    let is = |verbs: &[&str]| verbs.contains(&verb.as_str());
+    match rest {
+        [] => &[],
+        _ if is(KEYLESS) => &[],
+        keys if is(ALL_KEYS) => keys,
+        [_, keys @ ..] if is(SECOND_KEYS) => &keys[..keys.len().min(1)],
+        [_, count, keys @ ..] if verb.starts_with("eval") || verb.starts_with("fcall") => {
+            let count = std::str::from_utf8(count).ok().and_then(|text| text.parse().ok()).unwrap_or(0);
+            &keys[..keys.len().min(count)]
+        }
+        [key, ..] => std::slice::from_ref(key),
+    }
+}
+
+/// The words of a line, as `sdscatrepr` (`sds.c`) quotes them. What is cut off is left out.
+fn words(mut line: &[u8]) -> Vec<Vec<u8>> {
+    let mut words = Vec::new();
+    while let Some(start) = line.iter().position(|byte| *byte == b'"') {
+        line = &line[start + 1..];
+        let mut word = Vec::new();
+        loop {
+            match line {
+                [b'"', rest @ ..] => {
+                    line = rest;
+                    words.push(word);
+                    break;
+                }
+                [b'\\', b'x', high, low, rest @ ..] => {
+                    let digit = |byte: &u8| char::from(*byte).to_digit(16).unwrap_or(0) as u8;
+                    word.push(digit(high) << 4 | digit(low));
+                    line = rest;
+                }
+                [b'\\', escaped, rest @ ..] => {
+                    word.push(match escaped {
+                        b'n' => b'\n',
+                        b'r' => b'\r',
+                        b't' => b'\t',
+                        b'a' => 7,
+                        b'b' => 8,
+                        other => *other,
+                    });
+                    line = rest;
+                }
+                [byte, rest @ ..] => {
+                    word.push(*byte);
+                    line = rest;
+                }
+                [] => return words,
+            }
+        }
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_keys_of_a_line_are_counted() {
+        let check = |line: &str, expected: &[&[u8]]| {
+            let mut counts = HashMap::default();
+            count(line.as_bytes(), 2, &mut counts).unwrap();
+            let mut keys: Vec<&[u8]> = counts.keys().map(Vec::as_slice).collect();
+            keys.sort_unstable();
+            assert_eq!(keys, expected, "{line}");
+        };
+        check("+1.5 [2 127.0.0.1:1] \"get\" \"a\"\r\n", &[b"a"]);
+        check("+1.5 [0 127.0.0.1:1] \"get\" \"a\"\r\n", &[]);
+        check("+1.5 [2 lua] \"SET\" \"a\\\"\\\\\\x00\\n\" \"v\"\r\n", &[b"a\"\\\0\n"]);
+        check("+1.5 [2 unix:/tmp/s] \"mget\" \"a\" \"b\"\r\n", &[b"a", b"b"]);
+        check("+1.5 [2 x] \"object\" \"freq\" \"a\"\r\n", &[b"a"]);
+        check("+1.5 [2 x] \"evalsha\" \"f00\" \"2\" \"a\" \"b\" \"c\"\r\n", &[b"a", b"b"]);
+        check("+1.5 [2 x] \"evalsha\" \"f00\" \"9\" \"a\"\r\n", &[b"a"]);
+        check("+1.5 [2 x] \"PING\"\r\n", &[]);
+        check("+1.5 [2 x] \"info\" \"all\"\r\n", &[]);
+        check("+1.5 [2 x] \"get\" \"cut o", &[]);
+        check("+OK\r\n", &[]);
+        assert!(count(b":1\r\n", 2, &mut HashMap::default()).is_err());
+    }
+
+    #[test]
+    fn hot_keys_are_read_flat_or_nested() {
+        let text = |text: &str| Value::BulkString(text.as_bytes().to_vec());
+        let list = || Value::Array(vec![text("x"), Value::Int(104), text("y"), Value::Int(98)]);
+        let flat = Value::Array(vec![text("tracking-active"), Value::Int(1), text("by-cpu-time-us"), list()]);
+        let map = Value::Map(vec![(text("by-cpu-time-us"), list())]);
+        for told in [flat.clone(), map.clone(), Value::Array(vec![flat]), Value::Array(vec![map])] {
+            let heats = by_cpu(told).unwrap();
+            let heats: Vec<_> = heats.iter().map(|heat| (heat.key.as_slice(), heat.uses)).collect();
+            assert_eq!(heats, [(&b"x"[..], 104), (b"y", 98)]);
+        }
+        assert_eq!(by_cpu(Value::Array(Vec::new())).unwrap(), []);
+        assert!(by_cpu(Value::Int(3)).is_err());
+    }
+}

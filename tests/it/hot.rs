@@ -1,0 +1,79 @@
+//! `stats --keys --hot`: the most used keys, counted by the server or watched.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::env::Env;
+use crate::server::Server;
+
+/// What `stats --keys` says with these arguments, and its remarks.
+fn keys(server: &Server, arguments: &[&str]) -> (Value, String) {
+    let url = server.url();
+    let all = [&["-b", &url, "stats", "--keys", "-o", "json"], arguments].concat();
+    let ran = Env::new().run(all);
+    let remarks = ran.stderr();
+    (serde_json::from_str(&ran.ok()).unwrap(), remarks)
+}
+
+fn hottest(stats: &Value) -> Vec<&str> {
+    stats["hottest"].as_array().unwrap().iter().map(|listed| listed["key"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn a_server_that_counts_is_believed() {
+    let server = Server::start(&["--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lfu"]);
+    for key in [b"cold", b"warm"] {
+        server.command(&[b"SET", key, b"v"]);
+    }
+    // The counter is logarithmic, and its first steps are near certain.
+    for _ in 0..2000 {
+        server.command(&[b"GET", b"warm"]);
+    }
+    let (stats, _) = keys(&server, &["--hot", "1"]);
+    assert_eq!(hottest(&stats), ["warm"]);
+    assert!(stats["hottest"][0]["frequency"].as_u64().unwrap() > 5, "{stats}");
+    assert!(stats["idles"].as_array().unwrap().is_empty(), "it does not know idle times then");
+}
+
+#[test]
+fn a_server_that_does_not_count_is_watched_only_when_asked_to() {
+    let server = Server::start(&[]);
+    server.command(&[b"SET", b"a", b"v"]);
+    let (stats, remarks) = keys(&server, &["--hot"]);
+    assert!(hottest(&stats).is_empty() && remarks.contains("--monitor 5s"), "{remarks}");
+
+    let ended = AtomicBool::new(false);
+    let (stats, remarks) = thread::scope(|scope| {
+        scope.spawn(|| {
+            while !ended.load(Ordering::Relaxed) {
+                for key in [&b"b\n\"\xff"[..], b"a", b"a", b"a"] {
+                    server.command(&[b"GET", key]);
+                }
+                server.command_in(1, &[b"MGET", b"elsewhere", b"elsewhere", b"elsewhere", b"elsewhere"]);
+                thread::sleep(Duration::from_millis(5));
+            }
+        });
+        let told = keys(&server, &["--hot", "2", "--monitor", "1s"]);
+        ended.store(true, Ordering::Relaxed);
+        told
+    });
+    let listed = stats["hottest"].as_array().unwrap();
+    assert_eq!((listed.len(), &listed[0]["key"]), (2, &Value::from("a")), "{stats}");
+    assert_eq!(listed[1]["key"]["$bytes"], "Ygoi/w==", "{stats}");
+    let uses = |at: usize| listed[at]["frequency"].as_u64().unwrap();
+    assert!(uses(0) >= 2 * uses(1) && uses(1) > 0, "{stats}");
+    assert!(remarks.contains("commands in 1s"), "{remarks}");
+}
+
+#[test]
+fn who_may_not_watch_is_told_so() {
+    let server = Server::start(&["--user", "reader", "on", "nopass", "~*", "+@read", "+info", "+dbsize"]);
+    let url = server.url().replace("redis://", "redis://reader:x@");
+    let ran = Env::new().run(["-b", &url, "stats", "--keys", "--hot", "--monitor", "1s"]);
+    let remarks = ran.stderr();
+    assert!(remarks.contains("left out: --hot:") && remarks.contains("NOPERM"), "{remarks}");
+    assert!(!ran.ok().is_empty());
+}
