@@ -203,10 +203,13 @@ impl Backend for Memcached {
         let mut passed = 0;
         loop {
             let mut wanted: Vec<Listed> = Vec::new();
-            let mut last = true;
+            let mut last = false;
             for _ in 0..plan.page.unwrap_or(SURVEYED) {
-                let Some(listed) = dump.listed(&self.link)? else { break };
-                last = false;
+                let Some(listed) = dump.listed(&self.link)? else {
+                    // It is not asked for more, which would never come.
+                    last = true;
+                    break;
+                };
                 passed += 1;
                 if !draw.takes() || !plan.pattern.matches(&listed.key) {
                     continue;
