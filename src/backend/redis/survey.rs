@@ -28,6 +28,9 @@ use crate::limits::Limits;
 /// Names of one page, whatever was asked for.
 const NAMES_MOST: usize = 1 << 20;
 
+/// Bytes of a cursor: more digits than a number has that can be one.
+const CURSOR_MOST: u64 = 64;
+
 /// Bytes of the name of a type.
 const KIND_MOST: u64 = 64;
 
@@ -56,6 +59,8 @@ enum Expected {
 struct Page {
     names: Vec<u8>,
     entries: Vec<Known>,
+    /// How many names came with it, those that a sample draws in vain included.
+    met: u64,
     /// What was asked of them.
     questions: Questions,
     sent: Instant,
@@ -63,7 +68,8 @@ struct Page {
 
 impl Default for Page {
     fn default() -> Page {
-        Page { names: Vec::new(), entries: Vec::new(), questions: Questions::default(), sent: Instant::now() }
+        let (names, entries, questions) = (Vec::new(), Vec::new(), Questions::default());
+        Page { names, entries, met: 0, questions, sent: Instant::now() }
     }
 }
 
@@ -99,6 +105,7 @@ struct Survey<'a> {
     pace: Pace,
     /// When the last page was done.
     done: Instant,
+    /// Names of the pages that are done: those of pages under way may never be looked at.
     met: u64,
     draws: Option<Draws>,
     stopped: bool,
@@ -109,6 +116,7 @@ struct Draws {
     sample: Sample,
     random: fastrand::Rng,
     made: u64,
+    names: u64,
 }
 
 /// Surveys the server at the other end of `link`.
@@ -131,7 +139,12 @@ pub fn survey(link: &mut Link, plan: &Plan, limits: &Limits, observer: &mut dyn 
         pace: Pace::new(plan.page, plan.questions.count(), start.elapsed()),
         done: start,
         met: 0,
-        draws: plan.sample.map(|sample| Draws { sample, random: fastrand::Rng::with_seed(sample.seed), made: 0 }),
+        draws: plan.sample.map(|sample| Draws {
+            sample,
+            random: fastrand::Rng::with_seed(sample.seed),
+            made: 0,
+            names: 0,
+        }),
         stopped: false,
     };
     link.converse(|stream| survey.run(stream))?;
@@ -187,7 +200,7 @@ impl Survey<'_> {
     fn draw(&mut self) {
         let Some(draws) = &mut self.draws else { return };
         let Sample { draws: wanted, .. } = draws.sample;
-        if self.met >= wanted || draws.made >= wanted.saturating_mul(DRAWS_MOST) {
+        if draws.names >= wanted || draws.made >= wanted.saturating_mul(DRAWS_MOST) {
             return;
         }
         for _ in 0..DRAWS {
@@ -208,7 +221,7 @@ impl Survey<'_> {
             self.send(stream)?;
         }
         let count = self.read_names(stream, &mut page)?;
-        self.met += count as u64;
+        page.met = count as u64;
         self.turns.pass(count, cursor, self.limits).map_err(|endless| endless.named("SCAN", &self.label))?;
         self.ask(page, stream)
     }
@@ -217,7 +230,10 @@ impl Survey<'_> {
         let mut page = self.page();
         for _ in 0..draws {
             self.cursor(stream, &mut page)?;
-            self.met += self.read_names(stream, &mut page)? as u64;
+            page.met += self.read_names(stream, &mut page)? as u64;
+        }
+        if let Some(draws) = &mut self.draws {
+            draws.names += page.met;
         }
         self.draw();
         self.ask(page, stream)
@@ -227,6 +243,7 @@ impl Survey<'_> {
         let mut page = self.spare.pop().unwrap_or_default();
         page.names.clear();
         page.entries.clear();
+        page.met = 0;
         page.questions = self.questions;
         page
     }
@@ -240,7 +257,7 @@ impl Survey<'_> {
             Err(refused) => return Err(fault::refused(&self.label, "cannot list keys", &refused).into()),
         }
         let names = page.names.len();
-        let Frame::Bytes(_) = frames.one(&mut page.names, 20)? else { return Err(malformed().into()) };
+        let Frame::Bytes(_) = frames.one(&mut page.names, CURSOR_MOST)? else { return Err(malformed().into()) };
         let cursor = std::str::from_utf8(&page.names[names..]).ok().and_then(|text| text.parse().ok());
         page.names.truncate(names);
         Ok(cursor.ok_or_else(malformed)?)
@@ -347,16 +364,17 @@ impl Survey<'_> {
         let details = error.details().unwrap_or_default();
         let why = match error.code() {
             // It may be this key alone that the user may not look at.
-            "NOPERM" if !details.contains("command") => return Ok(()),
+            "NOPERM" if !details.contains("command") => {
+                self.withhold("what is known of some entries: the user may not look at their keys".to_owned());
+                return Ok(());
+            }
             "NOPERM" => "the user may not".to_owned(),
             "WRONGTYPE" => return Ok(()),
             "ERR" if details.starts_with("unknown") => "the server does not know it".to_owned(),
             "ERR" if details.contains("LFU") => details.to_owned(),
             _ => return Err(fault::refused(&self.label, &format!("cannot ask {}", question.verb()), error)),
         };
-        if self.knows(question) {
-            self.withheld.push(format!("{}: {why}", question.verb()));
-        }
+        self.withhold(format!("{}: {why}", question.verb()));
         match question {
             Question::Kind => self.questions.kind = false,
             Question::Ttl => self.questions.ttl = false,
@@ -371,6 +389,12 @@ impl Survey<'_> {
             Question::Data => {}
         }
         Ok(())
+    }
+
+    fn withhold(&mut self, words: String) {
+        if !self.withheld.contains(&words) {
+            self.withheld.push(words);
+        }
     }
 
     /// Sends what only the types of a page's entries let ask for; a page without such is done.
@@ -397,9 +421,11 @@ impl Survey<'_> {
         Ok(())
     }
 
+    /// Of an entry whose type is not told, that of strings: the others refuse.
     fn length_verb(&self, page: &Page, entry: &Known) -> Option<&'static [u8]> {
-        let kind = entry.kind.filter(|_| page.questions.length && !entry.gone)?;
-        read::length_verb(&self.kinds[usize::from(kind)]).map(str::as_bytes)
+        let kind = entry.kind.map_or("string", |kind| self.kinds[usize::from(kind)].as_str());
+        let asked = page.questions.length && !entry.gone;
+        read::length_verb(kind).filter(|_| asked).map(str::as_bytes)
     }
 
     fn wants(&self, entry: &Known) -> bool {
@@ -456,6 +482,7 @@ impl Survey<'_> {
             }
             start = entry.end;
         }
+        self.met += page.met;
         let now = Instant::now();
         let pause = self.pace.passed(entries.len(), now - self.done.max(page.sent));
         self.stopped = self.observer.turn(self.met).is_break();

@@ -13,7 +13,8 @@ pub use self::arguments::Entries;
 use self::arguments::{Amount, Fact};
 use self::show::Shown;
 use super::{Output, Source};
-use crate::backend::survey::{Observation, Plan, Questions, Sample};
+use crate::backend::survey::{Observation, Plan, Questions, Sample, Surveyed};
+use crate::backend::{ErrorKind, Server};
 use crate::cache::{self, Valued, Visitor};
 use crate::entry::Kind;
 use crate::exit::{Exit, Stop};
@@ -32,13 +33,19 @@ const VALUES: u64 = 1000;
 
 pub fn run(args: &Entries, source: &mut Source, output: Output, printer: &mut Printer) -> Result<Exit> {
     let interrupt = Interrupt::listen().context("cannot listen for control-C")?;
-    let server = source.cache.server().context("cannot look at the server")?;
+    // What it says of itself only helps: a user who may not ask for it may still walk.
+    let server = match source.cache.server() {
+        Err(cache::Error::Backend(error)) if error.kind == ErrorKind::Denied => Server::default(),
+        server => server.context("cannot look at the server")?,
+    };
     let counts_use = server.policy.as_deref().is_some_and(|policy| policy.contains("lfu"));
     let questions = questions(args, counts_use);
     let total = source.cache.count().context("cannot count")?;
     let sample = sample(args, total, printer)?;
     let plan = Plan { questions, pattern: args.pattern(), page: args.page, sample };
     let of = sample.map(|sample| sample.draws).or(total);
+    // How many match is known in the end only.
+    let to_meet = of.filter(|_| plan.pattern.is_all() || sample.is_some());
     let mut walk = Walk {
         census: Census::new(args.wanted(counts_use)),
         met: 0,
@@ -47,7 +54,7 @@ pub fn run(args: &Entries, source: &mut Source, output: Output, printer: &mut Pr
         random: fastrand::Rng::with_seed(args.seed),
         pace: args.scan_rate,
         started: Instant::now(),
-        progress: printer.progress_of("entries", of),
+        progress: printer.progress_of("entries", to_meet),
         interrupt: interrupt.clone(),
     };
     let surveyed = source.cache.survey(&plan, &mut walk);
@@ -83,19 +90,19 @@ pub fn run(args: &Entries, source: &mut Source, output: Output, printer: &mut Pr
     }
     withheld.iter().for_each(|what| printer.note(&format!("left out: {what}")));
     super::super::ls::tell_what_may_be_missing(&source.cache, printer);
-    finish(surveyed, stopped, of, met, printer)
+    finish(surveyed, stopped, to_meet, counted, printer)
 }
 
 /// The status, and what there is to say of a walk that ended early.
 fn finish(
-    surveyed: Result<crate::backend::survey::Surveyed, cache::Error>,
+    surveyed: Result<Surveyed, cache::Error>,
     stopped: bool,
     of: Option<u64>,
-    met: u64,
+    counted: u64,
     printer: &mut Printer,
 ) -> Result<Exit> {
     let about = of.map_or_else(String::new, |of| format!(" of about {}", render::grouped(of)));
-    let part = format!("only {}{about} entries were looked at", render::grouped(met));
+    let part = format!("only {}{about} entries were looked at", render::grouped(counted));
     match surveyed {
         Err(error) => Err(Stop { exit: Exit::Partial, message: format!("{part}: {error}") }.into()),
         Ok(_) if stopped => {
@@ -107,7 +114,7 @@ fn finish(
 }
 
 /// Why there is only a part.
-fn partial(surveyed: &Result<crate::backend::survey::Surveyed, cache::Error>) -> String {
+fn partial(surveyed: &Result<Surveyed, cache::Error>) -> String {
     surveyed.as_ref().err().map_or_else(|| "interrupted".to_owned(), ToString::to_string)
 }
 
