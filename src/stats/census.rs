@@ -53,6 +53,7 @@ impl Census {
         let counts = Counts {
             entries: 0,
             left_out: 0,
+            single: 0,
             by_memory: 0,
             by_length: 0,
             prefixes: Prefixes::new(separators, depth, skip),
@@ -75,8 +76,10 @@ impl Census {
         let counts = &mut self.counts;
         let nth = counts.entries;
         counts.entries += 1;
-        let length = seen.length.filter(|_| seen.kind.is_none_or(|kind| unit(kind) == "bytes"));
+        let single = seen.kind.is_none_or(|kind| unit(kind) == "bytes");
+        let length = seen.length.filter(|_| single);
         let size = seen.memory.or(length);
+        counts.single += u64::from(single);
         counts.by_memory += u64::from(seen.memory.is_some());
         counts.by_length += u64::from(seen.memory.is_none() && length.is_some());
 
@@ -94,7 +97,7 @@ impl Census {
 
         if let Some(size) = size {
             counts.sizes.add(size);
-            counts.biggest.add(size, None, nth, seen);
+            counts.biggest.add(size, Some(size), nth, seen);
         }
         match seen.ttl {
             Some(Ttl::Left(ms)) => counts.ttls.add(ms),

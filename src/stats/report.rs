@@ -16,6 +16,8 @@ const CLASSES: usize = 5;
 pub struct Counts {
     pub entries: u64,
     pub left_out: u64,
+    /// Of the entries, those that are one value, which can be looked into.
+    pub single: u64,
     pub by_memory: u64,
     pub by_length: u64,
     pub prefixes: Prefixes,
@@ -118,7 +120,8 @@ pub struct Row {
 /// Entries by the chain of their codec.
 #[derive(Clone, Debug)]
 pub struct CodecTable {
-    /// How many values were looked into. Rows are estimates from a random sample of so many entries.
+    /// How many values were looked into. Rows are estimates from a random sample of so many of the entries
+    /// that are one value.
     pub seen: u64,
     /// The heaviest first.
     pub rows: Vec<CodecRow>,
@@ -169,7 +172,7 @@ impl Report {
             prefixes: table("prefix", (prefixes.counted, prefixes.rest)),
             groups: table("layout", counts.groups.into_tree().into_rows()),
             types: table("type", counts.types.into_tree().into_rows()),
-            codecs: codecs(counts.codecs, population, entries.value, &scale),
+            codecs: codecs(counts.codecs, population, frame.count(counts.single).value, &scale),
             ttl: counts.ttls.finish(&frame),
             size: counts.sizes.finish(&frame),
             idle: counts.idles.finish(&frame),
@@ -231,7 +234,7 @@ impl Scale {
     }
 }
 
-/// The table of the values that were looked into, which are a sample of what was seen.
+/// The table of the values that were looked into, which are a sample of the `of` entries that are one.
 fn codecs(codecs: Codecs, population: Population, of: u64, scale: &Scale) -> CodecTable {
     let Codecs { chains, mut rest } = codecs;
     let mut whole = rest.weight();

@@ -25,7 +25,7 @@ fn keyspace(entries: usize, random: &mut fastrand::Rng) -> Vec<Known> {
     let known = |number: usize| {
         let (prefix, size, kind) = match number % 10 {
             0..6 => ("session", (7.0 + normal()).exp() as u64, "string"),
-            6..9 => ("page", if number % 70 < 20 { 90_000 } else { 300 }, "hash"),
+            6..9 => ("page", if number % 70 < 20 { 90_000 } else { 300 }, "text"),
             _ => ("flag", 56, "string"),
         };
         let ttl = if number.is_multiple_of(3) { Ttl::Never } else { Ttl::Left(1 + number as u64 * 1000) };

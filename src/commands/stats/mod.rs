@@ -23,8 +23,14 @@ use crate::stats::server::{Finding, Rates, Severity, findings};
 /// user may not ask is left out, and said; the status is 4 where nothing may be asked. To see what happens
 /// now, it looks twice, a quarter of a second apart. -o json is one object and -o csv one row, with the
 /// same names and raw units (bytes, seconds, shares from 0 to 1); null is what is not known. The
-/// README lists the names. --watch goes on until control-C (status 130): on a terminal in
+/// README lists the names, those of --keys too. --watch goes on until control-C (status 130): on a terminal in
 /// place, else a line, a record or a row each time. A server that goes away is asked again each time.
+///
+/// --keys walks over all entries instead, or over a random sample of them, and only reads. Control-C prints what was
+/// found so far (status 130), and so does a server that goes away meanwhile (status 7). A user of Redis needs +scan
+/// for it; +info and +dbsize to draw a sample and to say how long it takes; +type, +pttl, +memory|usage and
+/// +object|idletime (+object|freq under an LFU policy) for what is told of each entry, and +getrange to look into
+/// values. `+@read +info` allows all of it.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Go on, each 1s or INTERVAL

@@ -17,7 +17,7 @@ pub struct Entries {
     #[arg(long, value_name = "GLOB", requires = "keys")]
     r#match: Option<String>,
     /// Draw a random sample of so many entries, or of such a share; totals have 95 % intervals
-    #[arg(long, value_name = "N|P%", requires = "keys", value_parser = Amount::parse)]
+    #[arg(long, value_name = "N|P%", requires = "keys", value_parser = Amount::parse_some)]
     pub sample: Option<Amount>,
     /// Walk over all entries, however many there are; above 1,000,000 a sample is drawn otherwise
     #[arg(long, requires = "keys", conflicts_with = "sample")]
@@ -27,6 +27,10 @@ pub struct Entries {
     #[arg(default_value = "type,ttl,memory,idle")]
     pub facts: Vec<Fact>,
     /// Look into the values of so many entries, or of such a share, for codecs and classes [default: 1000]
+    ///
+    /// Values of up to 1 MiB. A server before Redis 7.2 takes an entry that is looked into, or asked for its length,
+    /// for one that is used: `none`, without --facts length, leaves idle times and what an LRU or LFU policy goes by
+    /// as they were.
     #[arg(long, value_name = "N|P%", requires = "keys", value_parser = Amount::parse)]
     pub decode: Option<Amount>,
     /// Prefixes end at these characters [default: the one of : / # . that most keys have]
@@ -105,6 +109,14 @@ impl Amount {
         }
     }
 
+    /// The same, of which nothing is none.
+    fn parse_some(text: &str) -> Result<Amount, String> {
+        match Amount::parse(text)? {
+            Amount::Count(0) | Amount::Share(0.0) => Err("a sample has one entry at least".to_owned()),
+            amount => Ok(amount),
+        }
+    }
+
     /// How many that is of so many: one at least.
     #[expect(
         clippy::cast_precision_loss,
@@ -177,6 +189,10 @@ mod tests {
         for text in ["", "%", "-1", "101%", "nan%", "1.5", "some"] {
             assert!(Amount::parse(text).is_err(), "{text}");
         }
+        for text in ["0", "none", "0%", "x"] {
+            assert!(Amount::parse_some(text).is_err(), "{text}");
+        }
+        assert_eq!(Amount::parse_some("0.1%"), Ok(Amount::Share(0.001)));
         assert_eq!((Amount::Share(0.001).of(10), Amount::Share(0.5).of(9), Amount::Count(7).of(3)), (1, 5, 7));
     }
 }

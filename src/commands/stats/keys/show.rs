@@ -54,7 +54,8 @@ fn one(table: &Table) -> bool {
 
 fn title(shown: &Shown<'_>) -> String {
     let Report { whole, .. } = shown.report;
-    let mut words = vec![format!("{} entries on {}", estimate(whole.entries, render::grouped), shown.label)];
+    let entries = if whole.entries == Estimate::exact(1) { "entry" } else { "entries" };
+    let mut words = vec![format!("{} {entries} on {}", estimate(whole.entries, render::grouped), shown.label)];
     words.extend(whole.bytes.map(|bytes| format!("{}{}", estimate(bytes, render::bytes), of_what(shown.report))));
     words.extend(whole.never.map(|never| format!("{} never expire", estimate(never, render::grouped))));
     if shown.report.unmeasured > 0 && whole.bytes.is_some() {
@@ -153,7 +154,7 @@ fn name(row: &Row) -> String {
 }
 
 fn codecs(report: &Report, printer: &mut Printer) -> Result<(), PrintError> {
-    if report.codecs.rows.is_empty() {
+    if report.codecs.seen == 0 {
         return Ok(());
     }
     let cells = |codec: &CodecRow| {
@@ -171,13 +172,20 @@ fn codecs(report: &Report, printer: &mut Printer) -> Result<(), PrintError> {
             classes.join(", "),
         ]
     };
-    let cells: Vec<Vec<String>> = report.codecs.rows.iter().map(cells).collect();
+    let others = report.codecs.rest.iter().map(|row| {
+        let mut cells = vec![name(row), estimate(row.entries, render::grouped)];
+        cells.extend([bar(row.share, BAR), percent(row.share)]);
+        cells
+    });
+    let cells: Vec<Vec<String>> = report.codecs.rows.iter().map(cells).chain(others).collect();
     printer.line("")?;
     printer.table(&["codec", "entries", "share", "", "stored", "decoded", "ratio", "names"], &cells)?;
-    printer.note(&format!(
-        "codecs are estimated from {}, of which stored and decoded bytes are",
-        render::count(report.codecs.seen, "value that was looked into", "values that were looked into")
-    ));
+    let looked = render::count(
+        report.codecs.seen,
+        "value was looked into: stored, decoded",
+        "values were looked into: stored, decoded",
+    );
+    printer.note(&format!("{looked} and ratio are theirs, the rest is estimated from them"));
     Ok(())
 }
 
@@ -192,7 +200,13 @@ fn pictures(report: &Report, printer: &mut Printer) -> Result<(), PrintError> {
         };
         #[expect(clippy::cast_precision_loss, reason = "a picture")]
         let heights: Vec<f64> = buckets[first..=last].iter().map(|bucket| bucket.entries.value as f64).collect();
-        let from = first.checked_sub(1).and_then(|before| buckets[before].most).map_or_else(|| "0".to_owned(), shown);
+        // Orders of size double, and those before the first are not told.
+        let before = match first.checked_sub(1) {
+            Some(before) => buckets[before].most,
+            None if name == "size" => buckets[first].most.map(|most| most.div_ceil(2)),
+            None => None,
+        };
+        let from = before.filter(|before| *before > 0).map_or_else(|| "0".to_owned(), shown);
         let to = buckets[last].most.map_or_else(|| "more".to_owned(), shown);
         cells.push(vec![name.to_owned(), from, spark(&heights), to]);
     }
@@ -268,12 +282,17 @@ pub fn record(shown: &Shown<'_>, printer: &mut Printer) -> Result<(), PrintError
         let record = named(&codec.row).with("encoded", codec.encoded).with("decoded", codec.decoded);
         record.with("ratio", codec.ratio.map(rounded)).with_records("names", classes)
     });
-    let record = record.with_records("codecs", codecs.collect()).with("codecs_values", report.codecs.seen);
+    let unknown = ["encoded", "decoded", "ratio"];
+    let others = report.codecs.rest.iter().map(|row| {
+        let record = unknown.into_iter().fold(named(row), |record, name| record.with(name, Value::Null));
+        record.with_records("names", Vec::new())
+    });
+    let record =
+        record.with_records("codecs", codecs.chain(others).collect()).with("codecs_values", report.codecs.seen);
     let record = record.with_records("sizes", buckets(&report.size, "bytes_most"));
     let record = record.with_records("ttls", buckets(&report.ttl, "s_most"));
     let record = record.with_records("idles", buckets(&report.idle, "s_most"));
-    let lists = [("biggest", &report.biggest), ("no_ttl", &report.never), ("hottest", &report.hottest)];
-    let record = lists.into_iter().fold(record, |record, (name, list)| {
+    let record = lists(report).into_iter().fold(record, |record, (name, list)| {
         let each = list.iter().map(|listed| {
             let record = Record::new().with_bytes("key", &listed.key).with("key_bytes", listed.key_bytes);
             let record = record.with("type", listed.kind.clone()).with("bytes", listed.size);
@@ -286,6 +305,11 @@ pub fn record(shown: &Shown<'_>, printer: &mut Printer) -> Result<(), PrintError
         record.with_records(name, each.collect())
     });
     printer.record(&record.with("withheld", shown.withheld.to_vec()))
+}
+
+/// The lists by name. That of entries without a ttl is not called as their number is.
+fn lists(report: &Report) -> [(&'static str, &Vec<Listed>); 3] {
+    [("biggest", &report.biggest), ("biggest_no_ttl", &report.never), ("hottest", &report.hottest)]
 }
 
 fn measure(measure: Measure) -> &'static str {
@@ -363,7 +387,8 @@ pub fn csv(shown: &Shown<'_>, printer: &mut Printer) -> Result<(), PrintError> {
     for table in [&report.prefixes, &report.groups, &report.types] {
         lines.extend(table.rows.iter().chain(&table.rest).map(|row| line(table.name, &row.name, row)));
     }
-    lines.extend(report.codecs.rows.iter().map(|codec| line("codec", &codec.row.name, &codec.row)));
+    let codecs = report.codecs.rows.iter().map(|codec| &codec.row).chain(&report.codecs.rest);
+    lines.extend(codecs.map(|row| line("codec", &row.name, row)));
     let counted = [("size", &report.size), ("ttl", &report.ttl), ("idle", &report.idle)];
     for (table, buckets) in counted {
         for Bucket { most, entries } in buckets {
@@ -372,8 +397,7 @@ pub fn csv(shown: &Shown<'_>, printer: &mut Printer) -> Result<(), PrintError> {
             lines.push(padded([table.to_owned(), most].into_iter().chain(row), header.len()));
         }
     }
-    let lists = [("biggest", &report.biggest), ("no_ttl", &report.never), ("hottest", &report.hottest)];
-    for (table, list) in lists {
+    for (table, list) in lists(report) {
         for listed in list {
             let size = listed.size.map_or_else(String::new, |size| size.to_string());
             let row = [table.to_owned(), escape::line(&listed.key), "1".into(), "1".into(), "1".into(), size];
