@@ -15,6 +15,7 @@ mod forms;
 mod hostile;
 mod hot;
 mod interop;
+mod keys;
 mod layouts;
 mod libraries;
 mod memcached;

@@ -419,6 +419,24 @@ impl Fake {
         })
     }
 
+    /// One that reads commands of Redis, and says what `answer` makes of each; the number is how many SCANs
+    /// came before it.
+    pub fn answers(answer: impl Fn(&str, usize) -> Vec<u8> + Send + 'static) -> Fake {
+        Fake::start(move |stream| {
+            let (mut scans, mut part) = (0, [0; 1 << 16]);
+            while let Ok(count @ 1..) = stream.read(&mut part) {
+                let text = String::from_utf8_lossy(&part[..count]).into_owned();
+                for command in text.split("\r\n*") {
+                    if stream.write_all(&answer(command, scans)).is_err() {
+                        return false;
+                    }
+                    scans += usize::from(command.contains("SCAN"));
+                }
+            }
+            false
+        })
+    }
+
     /// One that opens sessions as memcached does, and says `answer` to all else.
     pub fn opens_and_says(answer: &'static [u8]) -> Fake {
         Fake::start(move |stream| {
