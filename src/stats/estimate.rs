@@ -13,6 +13,10 @@
 //! - Where no entry is sampled twice the sample knows the more the larger it is beside N: the finite
 //!   population correction, n·(N−1)/(N−n) in place of n for counts and s²·(1−n/N) in place of s² for
 //!   sums (Cochran, chapter 2).
+//! - Where entries are drawn at random places of a hash table, the one behind empty places is drawn for them
+//!   too: as often as 1 and the number of those, which has the variance e^-a of its mean's square when there are a
+//!   entries for each place. So another N entries would be drawn at another place, and the mean of what is drawn
+//!   varies by s²·e^-a/N from server to server: variances are larger by 1 + n/N, as e^-a is 1 at most.
 
 /// The quantile of the normal distribution that leaves 2.5 % on either side.
 const Z: f64 = 1.959_964;
@@ -27,7 +31,7 @@ pub enum Population {
         /// How many entries there are.
         of: u64,
     },
-    /// As many random draws from so many entries, where one may come again (`RANDOMKEY`).
+    /// As many draws at random places of a hash table of so many entries, where one may come again.
     Drawn {
         /// How many entries there are.
         of: u64,
@@ -90,7 +94,7 @@ impl Frame {
             Population::Whole => return Estimate::exact(count),
             _ if self.seen == 0 => return Estimate { value: 0, low: 0, high: self.of },
             Population::Sampled { .. } => n * (of - 1.0) / (of - n),
-            Population::Drawn { .. } => n,
+            Population::Drawn { .. } => n / (1.0 + n / of),
         };
         let share = count as f64 / self.seen as f64;
         let middle = share + Z * Z / (2.0 * n);
@@ -106,16 +110,16 @@ impl Frame {
     /// The sum of what sums up to `sum` in those seen, and its squares to `squares`.
     pub fn total(&self, sum: u64, squares: f64) -> Estimate {
         let (n, of) = (self.seen as f64, self.of as f64);
-        let unseen = match self.population {
+        let known = match self.population {
             Population::Whole => return Estimate::exact(sum),
             _ if self.seen == 0 => return Estimate { value: 0, low: 0, high: u64::MAX },
             Population::Sampled { .. } => 1.0 - n / of,
-            Population::Drawn { .. } => 1.0,
+            Population::Drawn { .. } => 1.0 + n / of,
         };
         let mean = sum as f64 / n;
         let variance = (squares - sum as f64 * mean).max(0.0) / (n - 1.0);
         // Of one entry there is no variance.
-        let half = if self.seen == 1 { f64::INFINITY } else { Z * of * (variance * unseen / n).sqrt() };
+        let half = if self.seen == 1 { f64::INFINITY } else { Z * of * (variance * known / n).sqrt() };
         self.bounded(mean * of, mean * of - half, mean * of + half, sum, u64::MAX)
     }
 
