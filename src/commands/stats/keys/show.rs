@@ -180,12 +180,10 @@ fn codecs(report: &Report, printer: &mut Printer) -> Result<(), PrintError> {
     let cells: Vec<Vec<String>> = report.codecs.rows.iter().map(cells).chain(others).collect();
     printer.line("")?;
     printer.table(&["codec", "entries", "share", "", "stored", "decoded", "ratio", "names"], &cells)?;
-    let looked = render::count(
-        report.codecs.seen,
-        "value was looked into: stored, decoded",
-        "values were looked into: stored, decoded",
-    );
-    printer.note(&format!("{looked} and ratio are theirs, the rest is estimated from them"));
+    let exact = report.codecs.rows.iter().all(|codec| codec.row.entries.low == codec.row.entries.high);
+    let looked = render::count(report.codecs.seen, "value was looked into", "values were looked into");
+    let rest = if exact { "" } else { ": stored, decoded and ratio are theirs, the rest is estimated from them" };
+    printer.note(&format!("{looked}{rest}"));
     Ok(())
 }
 
