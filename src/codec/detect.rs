@@ -301,7 +301,9 @@ fn of_text(bytes: &[u8], json: Option<Decoded>, limits: &Limits) -> Result<Detec
     if bytes.is_empty() {
         rivals.push(NOOP.to_owned());
     }
-    let decoded = try_decode(&text::STRING, bytes, limits)?.expect("UTF-8 is text");
+    // It is known to be UTF-8 by now: to look again would cost as much as all the rest.
+    limits.check("decoded", bytes.len() as u64).map_err(|exceeded| Error::limit("string", None, exceeded))?;
+    let decoded = decoded("string", bytes.len(), Value::of_str(bytes), Vec::new());
     Ok(Detection { url: string, certainty, rivals, why, decoded })
 }
 
