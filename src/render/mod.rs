@@ -200,19 +200,28 @@ impl Printer {
     /// # Errors
     /// When the output fails.
     pub fn table(&mut self, header: &[&str], rows: &[Vec<String>]) -> Result<(), PrintError> {
-        let mut table = comfy_table::Table::new();
-        table.load_style(presets::NOTHING);
-        if !header.is_empty() {
-            table.set_header(header.to_vec());
+        Ok(self.out.write_all(table(header, rows).as_bytes())?)
+    }
+
+    /// The same, of which a terminal that is too narrow shows less: columns that are named in `spare`
+    /// go, the first of them first.
+    ///
+    /// # Errors
+    /// When the output fails.
+    pub fn table_within(&mut self, header: &[&str], rows: &[Vec<String>], spare: &[&str]) -> Result<(), PrintError> {
+        let (mut header, mut rows) = (header.to_vec(), rows.to_vec());
+        let mut spare = spare.iter();
+        loop {
+            let text = table(&header, &rows);
+            let fits = !self.terminal || text.lines().all(|line| line.chars().count() <= self.width());
+            let Some(name) = spare.next().filter(|_| !fits) else {
+                return Ok(self.out.write_all(text.as_bytes())?);
+            };
+            if let Some(place) = header.iter().position(|column| column == name) {
+                header.remove(place);
+                rows.iter_mut().for_each(|row| drop(row.remove(place)));
+            }
         }
-        for row in rows {
-            table.add_row(row.iter().map(|cell| escape::message(cell)).collect::<Vec<_>>());
-        }
-        let text = table.to_string();
-        for line in text.lines() {
-            writeln!(self.out, "{}", line.trim_end())?;
-        }
-        Ok(())
     }
 
     /// Rows of a table as CSV (RFC 4180), with `header` before them where there is one. Every cell is
@@ -301,6 +310,20 @@ impl Printer {
             None => (80, 24),
         }
     }
+}
+
+/// A table as text.
+fn table(header: &[&str], rows: &[Vec<String>]) -> String {
+    let mut table = comfy_table::Table::new();
+    table.load_style(presets::NOTHING);
+    if !header.is_empty() {
+        table.set_header(header.to_vec());
+    }
+    for row in rows {
+        table.add_row(row.iter().map(|cell| escape::message(cell)).collect::<Vec<_>>());
+    }
+    // A terminal's width is not looked at: what is cut is for the caller to say.
+    table.lines().map(|line| format!("{}\n", line.trim_end())).collect()
 }
 
 /// How far long work is: shown when stderr is a terminal and the work is long enough to wonder.

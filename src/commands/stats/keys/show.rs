@@ -103,7 +103,7 @@ fn rows(table: &Table, measure: Measure, printer: &mut Printer) -> Result<(), Pr
     if measured {
         header.push("bytes");
     }
-    header.extend(["share", ""]);
+    header.extend(["", "share"]);
     if measured {
         header.extend(["median", "p99", "largest"]);
     }
@@ -134,7 +134,7 @@ fn rows(table: &Table, measure: Measure, printer: &mut Printer) -> Result<(), Pr
     };
     let cells: Vec<Vec<String>> = all.iter().map(cells).collect();
     printer.line("")?;
-    printer.table(&header, &cells)?;
+    printer.table_within(&header, &cells, &["idle", "p99", "", "ttl", "largest"])?;
     let missed = all.iter().map(|row| row.missed_most).max().unwrap_or(0);
     if missed > 0 {
         let missed = if measured { render::bytes(missed) } else { render::grouped(missed) };
@@ -179,7 +179,8 @@ fn codecs(report: &Report, printer: &mut Printer) -> Result<(), PrintError> {
     });
     let cells: Vec<Vec<String>> = report.codecs.rows.iter().map(cells).chain(others).collect();
     printer.line("")?;
-    printer.table(&["codec", "entries", "share", "", "stored", "decoded", "ratio", "names"], &cells)?;
+    let header = ["codec", "entries", "", "share", "stored", "decoded", "ratio", "names"];
+    printer.table_within(&header, &cells, &["", "decoded", "stored", "names"])?;
     let exact = report.codecs.rows.iter().all(|codec| codec.row.entries.low == codec.row.entries.high);
     let looked = render::count(report.codecs.seen, "value was looked into", "values were looked into");
     let rest = if exact { "" } else { ": stored, decoded and ratio are theirs, the rest is estimated from them" };
