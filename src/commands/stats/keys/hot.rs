@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
+use super::super::Source;
 use super::Entries;
 use crate::backend::{ErrorKind, Search};
-use crate::cache::{self, Cache};
+use crate::cache;
+use crate::entry::Kind;
 use crate::interrupt::Interrupt;
 use crate::render::{Printer, escape};
 use crate::stats::Listed;
@@ -18,7 +20,7 @@ const LOOK: Duration = Duration::from_secs(5);
 /// The most used keys of the next seconds, or a word on how they could be found.
 pub fn find(
     args: &Entries,
-    cache: &mut Cache,
+    source: &mut Source,
     policy: Option<&str>,
     interrupt: &Interrupt,
     printer: &mut Printer,
@@ -26,14 +28,10 @@ pub fn find(
     let Some(most) = args.hot else { return Ok(Vec::new()) };
     let mut wait = |time| if interrupt.wait(time) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
     let (time, monitor) = (args.monitor.unwrap_or(LOOK), args.monitor.is_some());
-    let heats = match cache.hottest(most, &mut Search { time, monitor, wait: &mut wait }) {
+    let heats = match source.cache.hottest(most, &mut Search { time, monitor, wait: &mut wait }) {
         Ok(heats) => heats,
         Err(cache::Error::Backend(error)) if error.kind == ErrorKind::Unsupported && !monitor => {
-            let policy = policy.map_or_else(String::new, |name| format!(", {},", escape::line(name.as_bytes())));
-            printer.note(&format!(
-                "left out: --hot: under its policy{policy} the server does not count uses, and it has no HOTKEYS \
-                 (Redis 8.6); --monitor 5s watches every command for that long, which slows a busy server down"
-            ));
+            printer.note(&no_counts(source, policy));
             return Ok(Vec::new());
         }
         Err(cache::Error::Backend(error)) if error.kind == ErrorKind::Denied => {
@@ -55,4 +53,20 @@ pub fn find(
         frequency: Some(heat.uses),
     };
     Ok(heats.into_iter().map(listed).collect())
+}
+
+/// Why there are none, and what would give some.
+fn no_counts(source: &Source, policy: Option<&str>) -> String {
+    let label = source.cache.label();
+    let policy =
+        policy.map_or_else(String::new, |policy| format!(" (its policy is {})", escape::line(policy.as_bytes())));
+    let instead = match source.kind {
+        Kind::Redis => {
+            ": only an LFU policy does, and it has no HOTKEYS (Redis 8.6); --monitor 5s watches every command for that long, \
+             which slows a busy server down"
+        }
+        Kind::Disk => ": only the policy least-frequently-used does",
+        _ => "",
+    };
+    format!("left out: --hot: {label} does not count how often entries are used{policy}{instead}")
 }

@@ -38,7 +38,9 @@ pub fn run(args: &Entries, source: &mut Source, output: Output, printer: &mut Pr
         Err(cache::Error::Backend(error)) if error.kind == ErrorKind::Denied => Server::default(),
         server => server.context("cannot look at the server")?,
     };
-    let counts_use = server.policy.as_deref().is_some_and(|policy| policy.contains("lfu"));
+    // As Redis and as DiskCache call it.
+    let by_use = |policy: &str| policy.contains("lfu") || policy == "least-frequently-used";
+    let counts_use = server.policy.as_deref().is_some_and(by_use);
     let questions = questions(args, counts_use);
     let total = source.cache.count().context("cannot count")?;
     let sample = sample(args, total, printer)?;
@@ -72,7 +74,7 @@ pub fn run(args: &Entries, source: &mut Source, output: Output, printer: &mut Pr
     };
     let mut report = census.report(population);
     if !counts_use && !stopped {
-        report.hottest = hot::find(args, &mut source.cache, server.policy.as_deref(), &interrupt, printer)?;
+        report.hottest = hot::find(args, source, server.policy.as_deref(), &interrupt, printer)?;
     }
     let withheld = surveyed.as_ref().map(|surveyed| surveyed.withheld.clone()).unwrap_or_default();
     let shown = Shown {
