@@ -62,8 +62,8 @@ fn no_counts(source: &Source, policy: Option<&str>) -> String {
         policy.map_or_else(String::new, |policy| format!(" (its policy is {})", escape::line(policy.as_bytes())));
     let instead = match source.kind {
         Kind::Redis => {
-            ": only an LFU policy does, and it has no HOTKEYS (Redis 8.6); --monitor 5s watches every command for that long, \
-             which slows a busy server down"
+            ": only an LFU policy does, and it has no HOTKEYS (Redis 8.6); --monitor 5s watches every command for that \
+             long, which slows a busy server down"
         }
         Kind::Disk => ": only the policy least-frequently-used does",
         _ => "",
