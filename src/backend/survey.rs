@@ -232,11 +232,11 @@ impl Pace {
         self.count
     }
 
-    /// A page of `names` took so long; how long to wait before the next.
+    /// A page of `names`, or half of one, took so long; how long to wait before the next.
     #[expect(clippy::cast_precision_loss, reason = "times are rough")]
     pub fn passed(&mut self, names: usize, took: Duration) -> Duration {
         // The last page, and what little a sparse table shows, tell of round trips only.
-        if self.fixed || names * 2 < self.count {
+        if self.fixed || names * 4 < self.count {
             return Duration::ZERO;
         }
         // One page that took long says little: this process may have waited for a processor.

@@ -161,6 +161,18 @@ impl Link {
         })
     }
 
+    /// Another connection to the same server.
+    ///
+    /// # Errors
+    /// As [`Link::connect`].
+    pub fn another(&self) -> Result<Link, Error> {
+        let mut link = Link::connect(&self.target, &self.options)?;
+        if self.untouching {
+            link.leave_no_trace()?;
+        }
+        Ok(link)
+    }
+
     /// Ends the connection; the next question makes another.
     pub fn hang_up(&mut self) {
         self.open = None;

@@ -1,8 +1,11 @@
 //! A survey of one server: names by SCAN, then what was asked of each, all in one stream.
 //!
 //! The server is never without work: as soon as a page's cursor is known the next SCAN is sent, and
-//! in front of this page's questions; while their answers come, the next names are on their way. What
-//! is expected back stands in a queue, and each answer that is read may send more. A sample asks for
+//! in front of this page's questions; while their answers come, the next names are on their way. It
+//! answers all that it has read of a connection at once, though, and then waits for more: so half of a
+//! page's questions go over a second connection, a turn later than the others, and it has always one
+//! half to do while the answers to the other are read. What is expected back stands in a queue, and
+//! each answer that is read may send more. A sample asks for
 //! names at random cursors: keys lie in the server's table in the order of a hash with a random seed
 //! (SipHash, `dict.c`), so what lies where a cursor points is a random choice whatever it is called.
 //!
@@ -43,6 +46,9 @@ const DRAWS: usize = 64;
 /// Draws for each entry that a sample wants: a table that was much larger once is sparse.
 const DRAWS_MOST: u64 = 50;
 
+/// Connections, the first of which has the names.
+type Lanes<'a, 'b> = &'a mut [&'b mut Stream];
+
 /// What the server will answer next.
 enum Expected {
     /// A page of names.
@@ -61,15 +67,16 @@ struct Page {
     entries: Vec<Known>,
     /// How many names came with it, those that a sample draws in vain included.
     met: u64,
-    /// What was asked of them.
+    /// What was asked of them, and over which connection.
     questions: Questions,
+    lane: usize,
     sent: Instant,
 }
 
 impl Default for Page {
     fn default() -> Page {
         let (names, entries, questions) = (Vec::new(), Vec::new(), Questions::default());
-        Page { names, entries, met: 0, questions, sent: Instant::now() }
+        Page { names, entries, met: 0, questions, lane: 0, sent: Instant::now() }
     }
 }
 
@@ -100,7 +107,11 @@ struct Survey<'a> {
     kinds: Vec<String>,
     expected: VecDeque<Expected>,
     spare: Vec<Page>,
-    out: Vec<u8>,
+    /// What is to be sent over each connection.
+    out: [Vec<u8>; 2],
+    /// How many pages the second has to answer, and which comes then.
+    pending: usize,
+    next: Option<Page>,
     turns: Turns,
     pace: Pace,
     /// When the last page was done.
@@ -124,6 +135,10 @@ pub fn survey(link: &mut Link, plan: &Plan, limits: &Limits, observer: &mut dyn 
     link.leave_no_trace()?;
     let start = Instant::now();
     link.ask_one("cannot list keys", super::command("SCAN", &[b"0", b"COUNT", b"1"]))?;
+    // A sample is short, and names alone are one question after the other. Where there may be no second
+    // connection, the first does all.
+    let asks = plan.sample.is_none() && plan.questions.count() > 0;
+    let mut other = if asks { link.another().ok() } else { None };
     let mut survey = Survey {
         plan,
         limits,
@@ -134,7 +149,9 @@ pub fn survey(link: &mut Link, plan: &Plan, limits: &Limits, observer: &mut dyn 
         kinds: KINDS.iter().map(|kind| (*kind).to_owned()).collect(),
         expected: VecDeque::new(),
         spare: Vec::new(),
-        out: Vec::new(),
+        out: [Vec::new(), Vec::new()],
+        pending: 0,
+        next: None,
         turns: Turns::default(),
         pace: Pace::new(plan.page, plan.questions.count(), start.elapsed()),
         done: start,
@@ -147,7 +164,10 @@ pub fn survey(link: &mut Link, plan: &Plan, limits: &Limits, observer: &mut dyn 
         }),
         stopped: false,
     };
-    link.converse(|stream| survey.run(stream))?;
+    match &mut other {
+        Some(other) => other.converse(|second| Ok(link.converse(|first| survey.run(&mut [first, second]))?))?,
+        None => link.converse(|stream| survey.run(&mut [stream]))?,
+    }
     let Survey { stopped, withheld, .. } = survey;
     if stopped {
         link.hang_up();
@@ -156,18 +176,18 @@ pub fn survey(link: &mut Link, plan: &Plan, limits: &Limits, observer: &mut dyn 
 }
 
 impl Survey<'_> {
-    fn run(&mut self, stream: &mut Stream) -> Result<(), Trouble> {
+    fn run(&mut self, lanes: Lanes<'_, '_>) -> Result<(), Trouble> {
         match &self.draws {
             Some(_) => self.draw(),
             None => self.ask_names(0),
         }
-        self.send(stream)?;
+        self.send(lanes)?;
         while let Some(expected) = self.expected.pop_front() {
             match expected {
-                Expected::Names => self.names(stream)?,
-                Expected::Draws(count) => self.drawn(count, stream)?,
-                Expected::Facts(page) => self.facts(page, stream)?,
-                Expected::Data(page) => self.data(page, stream)?,
+                Expected::Names => self.names(lanes)?,
+                Expected::Draws(count) => self.drawn(count, lanes)?,
+                Expected::Facts(page) => self.facts(page, lanes)?,
+                Expected::Data(page) => self.data(page, lanes)?,
             }
             if self.stopped {
                 return Ok(());
@@ -176,10 +196,12 @@ impl Survey<'_> {
         Ok(())
     }
 
-    fn send(&mut self, stream: &mut Stream) -> RedisResult<()> {
-        if !self.out.is_empty() {
-            stream.send(&self.out)?;
-            self.out.clear();
+    fn send(&mut self, lanes: Lanes<'_, '_>) -> RedisResult<()> {
+        for (lane, out) in lanes.iter_mut().zip(&mut self.out) {
+            if !out.is_empty() {
+                lane.send(out)?;
+                out.clear();
+            }
         }
         Ok(())
     }
@@ -187,10 +209,10 @@ impl Survey<'_> {
     fn ask_names(&mut self, cursor: u64) {
         let (cursor, count) = (itoa(cursor), itoa(self.pace.count() as u64));
         match self.plan.pattern.is_all() {
-            true => put(&mut self.out, &[b"SCAN", &cursor, b"COUNT", &count]),
+            true => put(&mut self.out[0], &[b"SCAN", &cursor, b"COUNT", &count]),
             false => {
                 let pattern = self.plan.pattern.as_bytes();
-                put(&mut self.out, &[b"SCAN", &cursor, b"MATCH", pattern, b"COUNT", &count]);
+                put(&mut self.out[0], &[b"SCAN", &cursor, b"MATCH", pattern, b"COUNT", &count]);
             }
         }
         self.expected.push_back(Expected::Names);
@@ -204,46 +226,82 @@ impl Survey<'_> {
             return;
         }
         for _ in 0..DRAWS {
-            put(&mut self.out, &[b"SCAN", &itoa(draws.random.u64(1..)), b"COUNT", b"1"]);
+            put(&mut self.out[0], &[b"SCAN", &itoa(draws.random.u64(1..)), b"COUNT", b"1"]);
         }
         draws.made += DRAWS as u64;
         self.expected.push_back(Expected::Draws(DRAWS));
     }
 
-    fn names(&mut self, stream: &mut Stream) -> Result<(), Trouble> {
+    fn names(&mut self, lanes: Lanes<'_, '_>) -> Result<(), Trouble> {
         let mut page = self.page();
-        let cursor = self.cursor(stream, &mut page)?;
+        let cursor = self.cursor(lanes[0], &mut page)?;
         if cursor != 0 {
             self.ask_names(cursor);
         }
         // Where nothing else is asked the server is idle until it has this.
         if self.questions.count() == 0 {
-            self.send(stream)?;
+            self.send(lanes)?;
         }
-        let count = self.read_names(stream, &mut page)?;
+        let count = self.read_names(lanes[0], &mut page)?;
         page.met = count as u64;
         self.turns.pass(count, cursor, self.limits).map_err(|endless| endless.named("SCAN", &self.label))?;
-        self.ask(page, stream)
+        if lanes.len() == 1 || page.entries.len() < 2 {
+            return self.ask(page, lanes);
+        }
+        let half = self.halve(&mut page);
+        self.ask(page, lanes)?;
+        match (self.pending, &self.next) {
+            (0, _) | (_, Some(_)) => self.ask(half, lanes),
+            _ => {
+                self.next = Some(half);
+                Ok(())
+            }
+        }
     }
 
-    fn drawn(&mut self, draws: usize, stream: &mut Stream) -> Result<(), Trouble> {
+    /// Takes the second half of a page, for the second connection.
+    fn halve(&mut self, page: &mut Page) -> Page {
+        let middle = page.entries.len() / 2;
+        let end = page.entries[middle - 1].end;
+        let mut half = self.page();
+        half.names.extend_from_slice(&page.names[end..]);
+        half.entries.extend(page.entries.drain(middle..).map(|entry| Known { end: entry.end - end, ..entry }));
+        page.names.truncate(end);
+        (half.lane, half.met) = (1, half.entries.len() as u64);
+        page.met -= half.met;
+        half
+    }
+
+    /// A page is done: what waits for its connection is asked.
+    fn follow(&mut self, lane: usize, lanes: Lanes<'_, '_>) -> Result<(), Trouble> {
+        if lane == 0 {
+            return Ok(());
+        }
+        self.pending -= 1;
+        match self.next.take().filter(|_| !self.stopped) {
+            Some(page) => self.ask(page, lanes),
+            None => Ok(()),
+        }
+    }
+
+    fn drawn(&mut self, draws: usize, lanes: Lanes<'_, '_>) -> Result<(), Trouble> {
         let mut page = self.page();
         for _ in 0..draws {
-            self.cursor(stream, &mut page)?;
-            page.met += self.read_names(stream, &mut page)? as u64;
+            self.cursor(lanes[0], &mut page)?;
+            page.met += self.read_names(lanes[0], &mut page)? as u64;
         }
         if let Some(draws) = &mut self.draws {
             draws.names += page.met;
         }
         self.draw();
-        self.ask(page, stream)
+        self.ask(page, lanes)
     }
 
     fn page(&mut self) -> Page {
         let mut page = self.spare.pop().unwrap_or_default();
         page.names.clear();
         page.entries.clear();
-        page.met = 0;
+        (page.met, page.lane) = (0, 0);
         page.questions = self.questions;
         page
     }
@@ -283,7 +341,8 @@ impl Survey<'_> {
     }
 
     /// Sends what is to be asked of each entry of a page.
-    fn ask(&mut self, mut page: Page, stream: &mut Stream) -> Result<(), Trouble> {
+    fn ask(&mut self, mut page: Page, lanes: Lanes<'_, '_>) -> Result<(), Trouble> {
+        self.pending += usize::from(page.lane == 1);
         let mut start = 0;
         let mut any = false;
         for entry in &mut page.entries {
@@ -297,14 +356,14 @@ impl Survey<'_> {
         for entry in &page.entries {
             let name = &page.names[start..entry.end];
             for question in &asked {
-                question.put(&mut self.out, name);
+                question.put(&mut self.out[page.lane], name);
             }
             start = entry.end;
         }
         page.sent = Instant::now();
-        self.send(stream)?;
+        self.send(lanes)?;
         match asked.is_empty() || page.entries.is_empty() {
-            true => self.ask_more(page, stream),
+            true => self.ask_more(page, lanes),
             false => {
                 self.expected.push_back(Expected::Facts(page));
                 Ok(())
@@ -317,8 +376,8 @@ impl Survey<'_> {
         !self.withheld.iter().any(|words| words.starts_with(question.verb()))
     }
 
-    fn facts(&mut self, mut page: Page, stream: &mut Stream) -> Result<(), Trouble> {
-        let mut frames = Frames::new(stream.reply());
+    fn facts(&mut self, mut page: Page, lanes: Lanes<'_, '_>) -> Result<(), Trouble> {
+        let mut frames = Frames::new(lanes[page.lane].reply());
         let asked: Vec<Question> = FIRST.iter().copied().filter(|question| question.is_in(page.questions)).collect();
         let mut text = Vec::new();
         for entry in &mut page.entries {
@@ -343,7 +402,7 @@ impl Survey<'_> {
             }
         }
         page.questions.length |= self.questions.length;
-        self.ask_more(page, stream)
+        self.ask_more(page, lanes)
     }
 
     /// The place of a type in the list of those that were met.
@@ -398,27 +457,29 @@ impl Survey<'_> {
     }
 
     /// Sends what only the types of a page's entries let ask for; a page without such is done.
-    fn ask_more(&mut self, page: Page, stream: &mut Stream) -> Result<(), Trouble> {
+    fn ask_more(&mut self, page: Page, lanes: Lanes<'_, '_>) -> Result<(), Trouble> {
+        let lane = page.lane;
         let mut start = 0;
         let mut any = false;
         for entry in &page.entries {
             let name = &page.names[start..entry.end];
             if let Some(verb) = self.length_verb(&page, entry) {
-                put(&mut self.out, &[verb, name]);
+                put(&mut self.out[lane], &[verb, name]);
                 any = true;
             }
             if self.wants(entry) {
-                put(&mut self.out, &[b"GETRANGE", name, b"0", &itoa(DATA_MOST)]);
+                put(&mut self.out[lane], &[b"GETRANGE", name, b"0", &itoa(DATA_MOST)]);
                 any = true;
             }
             start = entry.end;
         }
-        self.send(stream)?;
-        match any {
-            true => self.expected.push_back(Expected::Data(page)),
-            false => self.finish(page, |_, _| Ok((None, None)))?,
+        self.send(lanes)?;
+        if any {
+            self.expected.push_back(Expected::Data(page));
+            return Ok(());
         }
-        Ok(())
+        self.finish(page, |_, _| Ok((None, None)))?;
+        self.follow(lane, lanes)
     }
 
     /// Of an entry whose type is not told, that of strings: the others refuse.
@@ -433,8 +494,9 @@ impl Survey<'_> {
         entry.wanted && !entry.gone && is_string
     }
 
-    fn data(&mut self, page: Page, stream: &mut Stream) -> Result<(), Trouble> {
-        let mut frames = Frames::new(stream.reply());
+    fn data(&mut self, page: Page, lanes: Lanes<'_, '_>) -> Result<(), Trouble> {
+        let lane = page.lane;
+        let mut frames = Frames::new(lanes[lane].reply());
         self.finish(page, |survey, (page, entry)| {
             let mut length = None;
             if survey.length_verb(page, entry).is_some() {
@@ -455,7 +517,8 @@ impl Survey<'_> {
                 }
             }
             Ok((length, data))
-        })
+        })?;
+        self.follow(lane, lanes)
     }
 
     /// Shows the observer a page, each entry with what `more` tells of it.
