@@ -160,6 +160,9 @@ fn added(key: &StoredKey, text: Option<&[u8]>, by: i64) -> Result<i64, Error> {
 /// A parsed URL: call it for a connection.
 pub type Connect = Box<dyn Fn() -> Result<Box<dyn Backend>, Error> + Send + Sync>;
 
+/// Opens a connection, logged in, for who speaks the server's protocol himself.
+pub type Dial = Box<dyn Fn() -> Result<net::Line, Error> + Send + Sync>;
+
 /// What a store can do of what is asked of all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Abilities {
@@ -253,6 +256,18 @@ pub fn parse(url: &str, options: &Options) -> Result<Connect, UrlError> {
 /// When no backend has the scheme.
 pub fn kind(url: &str) -> Result<Kind, UrlError> {
     Ok(row(url)?.kind)
+}
+
+/// [`parse`], for connections of the caller's own; `None` where the store is no server.
+///
+/// # Errors
+/// When no backend has the scheme, or the backend refuses the URL.
+pub fn dial(url: &str, options: &Options) -> Result<Option<Dial>, UrlError> {
+    match kind(url)? {
+        Kind::Redis => redis::dial(url, options).map(Some),
+        Kind::Memcached => memcached::dial(url, options).map(Some),
+        Kind::Disk | Kind::Memory | Kind::Dummy => Ok(None),
+    }
 }
 
 fn row(url: &str) -> Result<&'static Row, UrlError> {

@@ -45,12 +45,7 @@ impl Link {
     /// # Errors
     /// When the server cannot be reached, or refuses the user.
     pub fn connect(target: &Target, options: &Options) -> Result<Link, Error> {
-        let place = &target.place;
-        let label = match place {
-            Place::Tcp(..) => format!("memcached://{place}"),
-            Place::Tls(..) => format!("memcacheds://{place}"),
-            Place::Unix(_) => format!("memcached+unix://{place}"),
-        };
+        let label = label(target);
         let (target, options) = (target.clone(), options.clone());
         let mut link = Link { target, options, label, open: None, used: Instant::now() };
         link.open = Some(link.session()?);
@@ -191,9 +186,14 @@ impl Link {
         Ok(())
     }
 
+    /// The open connection, for who speaks the protocol himself.
+    pub fn into_stream(self) -> Stream {
+        self.open.expect("connecting has opened it, and nothing was asked since")
+    }
+
     /// The connection could not be made, or was lost.
     pub fn lost(&self, error: &io::Error) -> Error {
-        net::lost(&self.label, error, &self.options, &self.target.place, &SCHEMES)
+        lost(&self.target, &self.options, error)
     }
 
     /// The server answered with an error to what `doing` says.
@@ -201,6 +201,21 @@ impl Link {
         let answer = ANSWERS.iter().find(|(start, ..)| words.starts_with(start));
         let (kind, advice) = answer.map_or((ErrorKind::Failed, String::new()), |row| (row.1, format!(" ({})", row.2)));
         Error::new(kind, format!("{doing} at {}: the server says: {words}{advice}", self.label))
+    }
+}
+
+/// The connection to `target` could not be made, or was lost.
+pub fn lost(target: &Target, options: &Options, error: &io::Error) -> Error {
+    net::lost(&label(target), error, options, &target.place, &SCHEMES)
+}
+
+/// Where a target is, without who connects to it.
+fn label(target: &Target) -> String {
+    let place = &target.place;
+    match place {
+        Place::Tcp(..) => format!("memcached://{place}"),
+        Place::Tls(..) => format!("memcacheds://{place}"),
+        Place::Unix(_) => format!("memcached+unix://{place}"),
     }
 }
 

@@ -19,7 +19,7 @@ use self::link::Link;
 use self::reply::{Marks, Reply};
 use self::request::{KEY_MOST, Name, Plan, RELATIVE_MOST, exptime, line, mode};
 use super::survey::{self, DATA_MOST, Draw, Observation, Observer, Surveyed};
-use super::{Abilities, Backend, Connect, Cursor, Error, ErrorKind, Options, Page, Row, Server, no_fields};
+use super::{Abilities, Backend, Connect, Cursor, Dial, Error, ErrorKind, Options, Page, Row, Server, no_fields};
 use crate::entry::{Condition, Entry, Expiry, Facts, Item, Kind, Stored, StoredKey, Ttl, Write};
 use crate::limits::Limits;
 use crate::pattern::Pattern;
@@ -75,6 +75,20 @@ fn open(url: &str, options: &Options) -> Result<Connect, UrlError> {
     Ok(Box::new(move || {
         let link = Link::connect(&target, &options)?;
         Ok(Box::new(Memcached { link, limits: options.limits, dump: None, item_most: None }))
+    }))
+}
+
+/// Reads the URL for connections of the caller's own.
+///
+/// # Errors
+/// When it is malformed.
+pub fn dial(url: &str, options: &Options) -> Result<Dial, UrlError> {
+    let target = url::parse(url)?;
+    target.tls.check(options.tls_insecure)?;
+    let options = options.clone();
+    Ok(Box::new(move || {
+        let link = Link::connect(&target, &options)?;
+        link.into_stream().into_line().map_err(|error| link::lost(&target, &options, &error))
     }))
 }
 

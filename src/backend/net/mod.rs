@@ -3,9 +3,11 @@
 
 mod address;
 mod fault;
+mod line;
 mod stream;
 mod wire;
 
 pub use self::address::{Authority, Place, TRUST, Tls, host_and_port, socket, switch};
 pub use self::fault::{Schemes, lost};
+pub use self::line::Line;
 pub use self::stream::{Stream, TooMuch};

@@ -23,6 +23,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore, SignatureScheme, StreamOwned};
 
 use super::address::{Place, Tls};
+use super::line::Line;
 use super::wire::{Socket, Wire};
 use crate::backend::Options;
 
@@ -84,6 +85,23 @@ impl Stream {
             None => Channel::Clear(wire),
         };
         Ok(Stream { channel: BufReader::with_capacity(READ_MOST, channel), timeout })
+    }
+
+    /// The connection for who waits for many at once.
+    ///
+    /// # Errors
+    /// The system's; or there is something to read, which nobody asked for.
+    pub fn into_line(self) -> io::Result<Line> {
+        if !self.channel.buffer().is_empty() {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        match self.channel.into_inner() {
+            Channel::Clear(wire) => Line::new(wire.into_socket(), None),
+            Channel::Tls(session) => {
+                let (session, wire) = session.into_parts();
+                Line::new(wire.into_socket(), Some(session))
+            }
+        }
     }
 
     /// Sends commands and has a whole timeout for it. A large one has longer: see [`Wire`].

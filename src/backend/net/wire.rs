@@ -3,8 +3,10 @@
 //! The system's own timeouts count from each byte, so a server that sends one now and then would
 //! never be given up. TLS reads many times for one record: so the deadline is under it, not above.
 
-use std::io::{self, Read, Write};
+use std::io::{self, IoSlice, Read, Write};
 use std::net::TcpStream;
+#[cfg(unix)]
+use std::os::fd::{AsFd, BorrowedFd};
 #[cfg(unix)]
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
@@ -39,6 +41,11 @@ impl Wire {
         self.deadline = Instant::now().checked_add(timeout);
     }
 
+    /// The socket, which has no deadline any more.
+    pub fn into_socket(self) -> Socket {
+        self.socket
+    }
+
     /// What is left, for the system; none is an error.
     fn left(&self) -> io::Result<Option<Duration>> {
         let left = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
@@ -58,11 +65,12 @@ impl Wire {
 impl Read for Wire {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let left = self.left()?;
-        let count = match &mut self.socket {
-            Socket::Tcp(socket) => socket.set_read_timeout(left).and_then(|()| socket.read(buffer)),
+        match &self.socket {
+            Socket::Tcp(socket) => socket.set_read_timeout(left),
             #[cfg(unix)]
-            Socket::Unix(socket) => socket.set_read_timeout(left).and_then(|()| socket.read(buffer)),
+            Socket::Unix(socket) => socket.set_read_timeout(left),
         }?;
+        let count = self.socket.read(buffer)?;
         Ok(self.passed(count))
     }
 }
@@ -70,16 +78,70 @@ impl Read for Wire {
 impl Write for Wire {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let left = self.left()?;
-        let count = match &mut self.socket {
-            Socket::Tcp(socket) => socket.set_write_timeout(left).and_then(|()| socket.write(bytes)),
+        match &self.socket {
+            Socket::Tcp(socket) => socket.set_write_timeout(left),
             #[cfg(unix)]
-            Socket::Unix(socket) => socket.set_write_timeout(left).and_then(|()| socket.write(bytes)),
+            Socket::Unix(socket) => socket.set_write_timeout(left),
         }?;
+        let count = self.socket.write(bytes)?;
         Ok(self.passed(count))
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        match &mut self.socket {
+        self.socket.flush()
+    }
+}
+
+impl Socket {
+    /// From now on nothing waits: what cannot be done at once is [`io::ErrorKind::WouldBlock`].
+    pub fn unblock(&self) -> io::Result<()> {
+        match self {
+            Socket::Tcp(socket) => socket.set_nonblocking(true),
+            #[cfg(unix)]
+            Socket::Unix(socket) => socket.set_nonblocking(true),
+        }
+    }
+}
+
+#[cfg(unix)]
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Socket::Tcp(socket) => socket.as_fd(),
+            Socket::Unix(socket) => socket.as_fd(),
+        }
+    }
+}
+
+impl Read for Socket {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Socket::Tcp(socket) => socket.read(buffer),
+            #[cfg(unix)]
+            Socket::Unix(socket) => socket.read(buffer),
+        }
+    }
+}
+
+impl Write for Socket {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Socket::Tcp(socket) => socket.write(bytes),
+            #[cfg(unix)]
+            Socket::Unix(socket) => socket.write(bytes),
+        }
+    }
+
+    fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        match self {
+            Socket::Tcp(socket) => socket.write_vectored(parts),
+            #[cfg(unix)]
+            Socket::Unix(socket) => socket.write_vectored(parts),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
             Socket::Tcp(socket) => socket.flush(),
             #[cfg(unix)]
             Socket::Unix(socket) => socket.flush(),

@@ -173,6 +173,11 @@ impl Link {
         Ok(link)
     }
 
+    /// The open connection, for who speaks the protocol himself.
+    pub fn into_stream(self) -> Stream {
+        self.open.expect("connecting has opened it, and nothing was asked since").stream
+    }
+
     /// Ends the connection; the next question makes another.
     pub fn hang_up(&mut self) {
         self.open = None;
@@ -284,7 +289,7 @@ fn opening(target: &Target) -> Vec<(String, Cmd)> {
 }
 
 /// Where a target is, without who connects to it.
-fn label(target: &Target) -> String {
+pub fn label(target: &Target) -> String {
     let (place, db) = (&target.place, target.db);
     match place {
         Place::Tcp(..) => format!("redis://{place}/{db}"),

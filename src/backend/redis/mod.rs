@@ -24,7 +24,7 @@ use self::turns::Turns;
 pub use self::url::{Target, not_yet, parse};
 pub use super::net::Place;
 use super::survey::{Observer, Plan, Surveyed};
-use super::{Backend, Connect, Cursor, Error, ErrorKind, Heat, Options, Page, Reply, Row, Search, Server};
+use super::{Backend, Connect, Cursor, Dial, Error, ErrorKind, Heat, Options, Page, Reply, Row, Search, Server};
 use crate::entry::{Condition, Entry, Expiry, Facts, Kind, StoredKey, Write};
 use crate::limits::Limits;
 use crate::pattern::Pattern;
@@ -73,6 +73,20 @@ fn open(url: &str, options: &Options) -> Result<Connect, UrlError> {
     Ok(Box::new(move || {
         let link = Link::connect(&target, &options)?;
         Ok(Box::new(Redis { link, limits: options.limits, keys: Scan::default(), fields: Scan::default() }))
+    }))
+}
+
+/// Reads the URL for connections of the caller's own.
+///
+/// # Errors
+/// When it is malformed.
+pub fn dial(url: &str, options: &Options) -> Result<Dial, UrlError> {
+    let target = parse(url)?;
+    target.tls.check(options.tls_insecure)?;
+    let options = options.clone();
+    Ok(Box::new(move || {
+        let stream = Link::connect(&target, &options)?.into_stream();
+        stream.into_line().map_err(|error| fault::lost(&link::label(&target), &error.into(), &options, &target.place))
     }))
 }
 
