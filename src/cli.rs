@@ -79,7 +79,7 @@ impl ValueEnum for Format {
             Format::Python => ("python", "one line, as Python's repr"),
             Format::Jsonl => ("jsonl", "one record a line: key, hit, value, ttl_ms, serializer"),
             Format::Raw => ("raw", "the exact bytes; refuses a terminal"),
-            Format::Csv => ("csv", "a table with a header, of stats"),
+            Format::Csv => ("csv", "a table with a header, of stats and bench"),
         };
         Some(PossibleValue::new(name).help(help))
     }

@@ -8,6 +8,7 @@
 //! cache       backend + layout + codec: what a read and a write are
 //! codec       values to bytes and back      value       what bytes decode to, and its notations
 //! layout      stored keys for keys          backend     servers and stores
+//! bench       load on a server, and what it does to it
 //! stats       what is in a cache, counted, and what a server's facts mean
 //! render      the only writer to stdout and stderr
 //! entry pattern url limits secret exit interrupt      what the rooms share
@@ -19,6 +20,7 @@
 //! benchmarks and the fuzzers.
 
 pub mod backend;
+pub mod bench;
 pub mod cache;
 pub mod cli;
 pub mod codec;

@@ -4,6 +4,7 @@
 //! `render`.
 
 pub mod arguments;
+mod bench;
 mod bulk;
 mod clear;
 mod danger;
@@ -53,8 +54,8 @@ macro_rules! commands {
             /// # Errors
             /// Whatever stopped it; [`Exit::of`] says with which status.
             pub fn run(self, global: &Global, printer: &mut Printer) -> Result<Exit> {
-                if printer.format() == Format::Csv && !matches!(self, Command::Stats(_)) {
-                    return Err(Stop::usage("-o csv is for tables, and this command prints none: stats does").into());
+                if printer.format() == Format::Csv && !matches!(self, Command::Stats(_) | Command::Bench(_)) {
+                    return Err(Stop::usage("-o csv is for tables, and this command prints none: stats and bench do").into());
                 }
                 match self {
                     $(Command::$variant(args) => $module::run(&args, global, printer),)*
@@ -76,6 +77,7 @@ commands! {
     Incr incr,
     Clear clear,
     Stats stats,
+    Bench bench,
     Ls ls,
     Inspect inspect,
     Key key,

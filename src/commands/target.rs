@@ -11,7 +11,7 @@ use clap::{ArgAction, Args};
 use etcetera::BaseStrategy as _;
 
 use super::arguments;
-use crate::backend::{self, Options};
+use crate::backend::{self, Connect, Options};
 use crate::cache::{Cache, Reader};
 use crate::codec::Codec;
 use crate::exit::Stop;
@@ -100,13 +100,22 @@ pub fn open(global: &Global, printer: &mut Printer) -> Result<Cache> {
         Some(usual) => reader(global)?.usually(Codec::parse(usual).expect("layouts name layers of the table")),
         None => reader(global)?,
     };
+    let (_, connect) = connect(global, printer)?;
+    Ok(Cache::new(connect()?, layout, reader))
+}
+
+/// Reads the backend URL alone. Connects to nothing.
+///
+/// # Errors
+/// When it means nothing.
+pub fn connect(global: &Global, printer: &mut Printer) -> Result<(Options, Connect)> {
     let options = options(global)?;
     let url = global.backend_url();
     let connect = backend::parse(url, &options).with_context(|| format!("the backend URL {}", redact(url)))?;
     if global.tls_insecure {
         printer.warn("--tls-insecure: any certificate is trusted; anyone on the way can read and change everything");
     }
-    Ok(Cache::new(connect()?, layout, reader))
+    Ok((options, connect))
 }
 
 /// The codec alone.

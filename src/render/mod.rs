@@ -278,6 +278,12 @@ impl Printer {
         Some(matches!(answer.trim(), "y" | "Y" | "yes"))
     }
 
+    /// Whether anybody would see progress.
+    #[must_use]
+    pub fn is_watched(&self) -> bool {
+        !self.quiet && io::stderr().is_terminal()
+    }
+
     /// Progress over an unknown number of steps, on stderr: see [`Progress`].
     #[must_use]
     pub fn progress(&self, what: &'static str) -> Progress {
@@ -351,6 +357,18 @@ impl Progress {
             bar.set_position(steps);
         }
     }
+
+    /// So it goes, in place of what was said before.
+    pub fn say(&mut self, text: String) {
+        if self.bar.is_none() && !self.quiet && self.started.elapsed() > PATIENCE {
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+            bar.set_style(ProgressStyle::with_template(TEMPLATE_SAID).expect("the template is checked by a test"));
+            self.bar = Some(bar);
+        }
+        if let Some(bar) = &self.bar {
+            bar.set_message(format!("{}: {}", self.what, escape::message(&text)));
+        }
+    }
 }
 
 impl Drop for Progress {
@@ -361,6 +379,7 @@ impl Drop for Progress {
     }
 }
 
+const TEMPLATE_SAID: &str = "{wide_msg}";
 const TEMPLATE: &str = "{msg}: {human_pos} ({per_sec})";
 const TEMPLATE_OF: &str = "{msg}: {human_pos} of {human_len} {wide_bar:.dim} {per_sec}, {eta} left";
 
@@ -451,7 +470,7 @@ mod tests {
 
     #[test]
     fn the_progress_template_is_well_formed() {
-        for template in [TEMPLATE, TEMPLATE_OF] {
+        for template in [TEMPLATE_SAID, TEMPLATE, TEMPLATE_OF] {
             ProgressStyle::with_template(template).unwrap();
         }
     }

@@ -3,6 +3,7 @@
 
 mod auto;
 mod backends;
+mod bench;
 #[path = "../fuzz/bodies.rs"]
 mod bodies;
 mod codecs;

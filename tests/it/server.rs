@@ -100,6 +100,19 @@ impl Server {
         format!("redis+unix://{}?db=0", self.socket().display())
     }
 
+    /// Sends it a signal, such as `STOP`.
+    pub fn signal(&self, name: &str) {
+        crate::pty::signal(&self.child, name);
+    }
+
+    /// What it says of itself in a section of INFO.
+    pub fn info(&self, section: &str) -> String {
+        match self.command(&[b"INFO", section.as_bytes()]) {
+            redis::Value::BulkString(bytes) => String::from_utf8(bytes).unwrap(),
+            other => panic!("{other:?}"),
+        }
+    }
+
     /// A command of the test's own, past the code under test.
     pub fn command(&self, arguments: &[&[u8]]) -> redis::Value {
         self.command_in(0, arguments)

@@ -1,0 +1,369 @@
+//! One thread that keeps many connections to a server busy: an event loop that sends the next requests in
+//! the same turn in which the replies to others came, and looks at the clock once for each read.
+//!
+//! A request that waits for room in its socket is kept as what it asks, not as bytes: it is encoded again
+//! when there is room. So memory grows with the requests in flight, and not with their values.
+
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::mem;
+use std::time::Duration;
+
+use super::histogram::{Recorder, Times};
+use super::poller::Poller;
+use super::run::{Part, Signal};
+use super::schedule::{Schedule, nanos};
+use super::wire::{Malformed, Protocol, Request, Requests, Scanner};
+use super::workload::{Job, Workload};
+use crate::backend::net::Line;
+
+/// Bytes read at once. Larger ones do not stay in the processor's cache.
+const READ_MOST: usize = 64 << 10;
+
+/// Bytes written at once, more or less.
+const WRITE_MOST: usize = 64 << 10;
+
+/// For how long a thread with few connections looks for a reply before it sleeps: to sleep and to wake up
+/// takes longer than a reply does.
+const SPIN: u64 = 50_000;
+
+/// From more connections on there is always something to do, and looking would cost others the processor.
+const SPINNERS_MOST: usize = 4;
+
+/// How long a wait is at most: as late as a signal is noticed.
+const WAIT_MOST: u64 = 50_000_000;
+
+/// What one thread is to do.
+pub struct Engine<'a> {
+    /// What the server speaks.
+    pub protocol: Protocol,
+    /// What it is asked.
+    pub workload: Workload,
+    /// How.
+    pub requests: Requests,
+    /// When.
+    pub schedule: Schedule,
+    /// How many requests a connection has in flight at most.
+    pub pipeline: usize,
+    /// For how long nothing may come.
+    pub timeout: Duration,
+    /// What it is told, and tells, meanwhile.
+    pub signal: &'a Signal,
+}
+
+/// A request that has no reply yet.
+struct Flight {
+    job: Job,
+    intended: u64,
+    sent: u64,
+}
+
+struct Connection {
+    line: Line,
+    scanner: Scanner,
+    flights: VecDeque<Flight>,
+    /// How many of the last flights are not all sent.
+    unsent: usize,
+    /// Bytes of the first of those that are.
+    skip: usize,
+    /// Whether it waits for room to write.
+    awaits_room: bool,
+}
+
+/// The engine at work.
+struct Loop<'a> {
+    engine: Engine<'a>,
+    connections: Vec<Connection>,
+    poller: Poller,
+    recorder: Recorder,
+    input: Vec<u8>,
+    output: Vec<u8>,
+    in_flight: usize,
+    spins: bool,
+    /// When something was heard, or first asked.
+    heard: u64,
+    /// Of an open loop: the connections that may send, each as often as it may.
+    slots: VecDeque<usize>,
+    /// Since when there has always been one.
+    slots_since: u64,
+}
+
+impl Engine<'_> {
+    /// Goes on until the schedule is over or the signal says so, and all replies are there. What was
+    /// measured is there in any case, and why it ended early.
+    #[must_use]
+    pub fn run(self, lines: Vec<Line>) -> Part {
+        let recorder = Recorder::new(self.schedule.from, self.schedule.is_open());
+        let poller = match Poller::new() {
+            Ok(poller) => poller,
+            Err(error) => return Part::failed(recorder, format!("cannot wait for connections: {error}")),
+        };
+        let connection = |line| Connection {
+            line,
+            scanner: Scanner::default(),
+            flights: VecDeque::with_capacity(self.pipeline.min(64)),
+            unsent: 0,
+            skip: 0,
+            awaits_room: false,
+        };
+        let connections: Vec<Connection> = lines.into_iter().map(connection).collect();
+        let alone = std::thread::available_parallelism().is_ok_and(|cores| cores.get() == 1);
+        let count = connections.len();
+        let mut turns = Loop {
+            spins: count <= SPINNERS_MOST && !alone && !self.schedule.is_open(),
+            slots: (0..if self.schedule.is_open() { count * self.pipeline } else { 0 }).map(|at| at % count).collect(),
+            engine: self,
+            connections,
+            poller,
+            recorder,
+            input: vec![0; READ_MOST],
+            output: Vec::with_capacity(2 * WRITE_MOST),
+            in_flight: 0,
+            heard: 0,
+            slots_since: 0,
+        };
+        let trouble = turns.run().err();
+        turns.part(trouble)
+    }
+}
+
+impl Loop<'_> {
+    fn run(&mut self) -> Result<(), String> {
+        for which in 0..self.connections.len() {
+            let added = self.poller.add(which, &self.connections[which].line);
+            added.map_err(|error| format!("cannot wait for a connection: {error}"))?;
+        }
+        let mut now = self.engine.signal.now();
+        self.heard = now;
+        for which in 0..self.connections.len() {
+            self.refill(which, now)?;
+            now = self.engine.signal.now();
+        }
+        loop {
+            let due = self.send_due(&mut now)?;
+            if self.in_flight == 0 && due.is_none() {
+                return Ok(());
+            }
+            if self.in_flight > 0 && now.saturating_sub(self.heard) > nanos(self.engine.timeout) {
+                return Err(format!("no answer within {:?} (--timeout allows more)", self.engine.timeout));
+            }
+            for at in 0..self.wait(due, now)? {
+                let ready = self.poller.ready(at);
+                if ready.readable {
+                    self.receive(ready.which)?;
+                }
+                if ready.writable {
+                    self.flush(ready.which)?;
+                }
+            }
+            now = self.engine.signal.now();
+            self.engine.signal.tell(now, &self.recorder);
+        }
+    }
+
+    /// Waits until something can be done; of how many connections. Where nothing is in flight, there
+    /// is something due.
+    fn wait(&mut self, due: Option<u64>, now: u64) -> Result<usize, String> {
+        let failed = |error| format!("cannot wait for connections: {error}");
+        let mut least = WAIT_MOST;
+        if self.engine.schedule.is_open() && (!self.slots.is_empty() || self.in_flight == 0) {
+            least = due.map_or(WAIT_MOST, |due| due.saturating_sub(now).min(WAIT_MOST));
+        }
+        if self.spins {
+            while self.engine.signal.now() - now < SPIN {
+                match self.poller.wait(Duration::ZERO).map_err(failed)? {
+                    0 => {}
+                    count => return Ok(count),
+                }
+            }
+        }
+        self.poller.wait(Duration::from_nanos(least)).map_err(failed)
+    }
+
+    /// When the next request is due, where more are to be sent at all.
+    fn due(&self, now: u64) -> Option<u64> {
+        self.engine.schedule.due(now).filter(|_| !self.engine.signal.is_stopped())
+    }
+
+    /// In an open loop, sends what is due by now and has a connection; when the next is due.
+    fn send_due(&mut self, now: &mut u64) -> Result<Option<u64>, String> {
+        loop {
+            let due = self.due(*now);
+            let Some(at) = due.filter(|at| *at <= *now && self.engine.schedule.is_open()) else { return Ok(due) };
+            let Some(which) = self.slots.pop_front() else { return Ok(due) };
+            self.engine.schedule.take(at);
+            if at >= self.slots_since {
+                self.recorder.late(at, *now - at);
+            }
+            if self.slots.is_empty() {
+                self.slots_since = u64::MAX;
+            }
+            self.push(which, at, *now);
+            self.flush(which)?;
+            *now = self.engine.signal.now();
+        }
+    }
+
+    fn push(&mut self, which: usize, intended: u64, sent: u64) {
+        let connection = &mut self.connections[which];
+        connection.flights.push_back(Flight { job: self.engine.workload.draw(), intended, sent });
+        connection.unsent += 1;
+        if self.in_flight == 0 {
+            self.heard = sent;
+        }
+        self.in_flight += 1;
+    }
+
+    /// In a closed loop, sends as many requests as there is room for: not each at once, for a write
+    /// takes longer than a request, but before the server runs out of them.
+    fn refill(&mut self, which: usize, now: u64) -> Result<(), String> {
+        let free = self.engine.pipeline - self.connections[which].flights.len();
+        if self.engine.schedule.is_open() || free < self.engine.pipeline.div_ceil(4) {
+            return Ok(());
+        }
+        for _ in 0..free {
+            let Some(due) = self.due(now) else { break };
+            self.engine.schedule.take(due);
+            self.push(which, now, now);
+        }
+        self.flush(which)
+    }
+
+    /// Reads what there is, counts the replies, and sends the next requests.
+    fn receive(&mut self, which: usize) -> Result<(), String> {
+        loop {
+            let connection = &mut self.connections[which];
+            let count = match connection.line.read(&mut self.input) {
+                Ok(0) => return Err("the server closed a connection".to_owned()),
+                Ok(count) => count,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => return Err(lost(&error)),
+            };
+            let done = self.engine.signal.now();
+            self.count(which, count, done)?;
+            self.refill(which, done)?;
+            let connection = &self.connections[which];
+            if !connection.line.reads_ahead() {
+                // A connection whose socket has more is found again, after the others had their turn.
+                return Ok(());
+            }
+        }
+    }
+
+    /// Counts the replies in the first `count` bytes of the input.
+    fn count(&mut self, which: usize, count: usize, done: u64) -> Result<(), String> {
+        let Loop { connections, input, recorder, in_flight, engine, slots, slots_since, .. } = self;
+        let Connection { scanner, flights, unsent, .. } = &mut connections[which];
+        let open = engine.schedule.is_open();
+        let mut unasked = false;
+        let scanned = scanner.scan(engine.protocol, &input[..count], |reply| {
+            if flights.len() <= *unsent {
+                unasked = true;
+                return;
+            }
+            let Some(Flight { job, intended, sent }) = flights.pop_front() else { return };
+            recorder.reply(job.operation, Times { intended, sent, done }, job.size, reply);
+            *in_flight -= 1;
+            if open {
+                *slots_since = (*slots_since).min(done);
+                slots.push_back(which);
+            }
+        });
+        self.heard = done;
+        match scanned {
+            Err(Malformed) => Err("the server sent what is not its protocol".to_owned()),
+            Ok(()) if unasked => Err("the server sent a reply that nobody had asked for".to_owned()),
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// Sends what the socket takes of what is not sent yet.
+    fn flush(&mut self, which: usize) -> Result<(), String> {
+        let connection = &mut self.connections[which];
+        while connection.unsent > 0 {
+            let (sent, all) = match connection.send(&self.engine.requests, &mut self.output) {
+                Ok(sent) => sent,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => return Err(lost(&error)),
+            };
+            if !all {
+                connection.partly(&self.engine.requests, sent, &mut self.output);
+                break;
+            }
+        }
+        connection.line.flush().map_err(|error| lost(&error))?;
+        let awaits_room = connection.unsent > 0 || connection.line.holds_back();
+        if mem::replace(&mut connection.awaits_room, awaits_room) != awaits_room {
+            let changed = self.poller.await_room(which, &connection.line, awaits_room);
+            changed.map_err(|error| format!("cannot wait for a connection: {error}"))?;
+        }
+        Ok(())
+    }
+
+    fn part(self, trouble: Option<String>) -> Part {
+        let now = self.engine.signal.now();
+        let from = self.engine.schedule.from;
+        Part {
+            elapsed: Duration::from_nanos(now.saturating_sub(from)),
+            unsent: self.engine.schedule.overdue(now),
+            unanswered: self.in_flight as u64,
+            tally: self.recorder.finish(),
+            trouble,
+        }
+    }
+}
+
+impl Connection {
+    /// Writes requests that are not sent yet: how many bytes, those sent before included, and whether
+    /// that was all that was tried.
+    fn send(&mut self, requests: &Requests, output: &mut Vec<u8>) -> io::Result<(usize, bool)> {
+        output.clear();
+        let (mut count, mut around) = (0, None);
+        for flight in self.flights.range(self.flights.len() - self.unsent..) {
+            count += 1;
+            if let Request::Around(value, tail) = requests.encode(&flight.job, output) {
+                around = Some((value, tail));
+                break;
+            }
+            if output.len() >= WRITE_MOST {
+                break;
+            }
+        }
+        let (total, sent) = match around {
+            None => (output.len(), self.line.write(&output[self.skip..])?),
+            Some((value, tail)) => {
+                let parts = &mut [IoSlice::new(output), IoSlice::new(value), IoSlice::new(tail)][..];
+                let mut parts = parts;
+                IoSlice::advance_slices(&mut parts, self.skip);
+                (output.len() + value.len() + tail.len(), self.line.write_vectored(parts)?)
+            }
+        };
+        let sent = self.skip + sent;
+        if sent == total {
+            self.unsent -= count;
+            self.skip = 0;
+        }
+        Ok((sent, sent == total))
+    }
+
+    /// Finds out which requests are among the `sent` bytes.
+    fn partly(&mut self, requests: &Requests, mut sent: usize, output: &mut Vec<u8>) {
+        for flight in self.flights.range(self.flights.len() - self.unsent..) {
+            output.clear();
+            let rest = match requests.encode(&flight.job, output) {
+                Request::Whole => 0,
+                Request::Around(value, tail) => value.len() + tail.len(),
+            };
+            let Some(left) = sent.checked_sub(output.len() + rest) else { break };
+            sent = left;
+            self.unsent -= 1;
+        }
+        self.skip = sent;
+    }
+}
+
+fn lost(error: &io::Error) -> String {
+    format!("a connection was lost: {error}")
+}

@@ -1,0 +1,246 @@
+//! Threads that put load on a server, from their start until all of them are done.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, ScopedJoinHandle};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::time::{ClockId, clock_gettime};
+
+use super::engine::Engine;
+use super::histogram::{Recorder, Tally};
+use super::schedule::{Pace, Schedule, nanos};
+use super::wire::Requests;
+use super::worker::Worker;
+use super::{Plan, Summary, Target};
+use crate::backend::net::Line;
+use crate::backend::{Dial, Error, ErrorKind};
+use crate::interrupt::Interrupt;
+
+/// How often a thread tells how far it is.
+const TELL: u64 = 250_000_000;
+
+/// How long after it is known to all threads a run starts, so that none of them is late.
+const START: Duration = Duration::from_millis(2);
+
+/// Open files of a process that are no connections.
+const FILES: u64 = 64;
+
+/// What the threads of a run hear, and one of them tells.
+pub struct Signal {
+    start: Instant,
+    stop: Arc<AtomicBool>,
+    watched: bool,
+    told: AtomicU64,
+    progress: Mutex<Progress>,
+}
+
+/// How far a run is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Operations done.
+    pub done: u64,
+    /// Errors that came.
+    pub errors: u64,
+    /// Half of the latencies until now are not longer; nanoseconds.
+    pub p50: u64,
+    /// 99 of 100 are not.
+    pub p99: u64,
+}
+
+impl Signal {
+    /// Nanoseconds since the start.
+    #[must_use]
+    pub fn now(&self) -> u64 {
+        nanos(Instant::now().saturating_duration_since(self.start))
+    }
+
+    /// Whether the run shall end.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Tells now and then how far this thread is, where somebody looks.
+    pub fn tell(&self, now: u64, recorder: &Recorder) {
+        if self.watched && now >= self.told.load(Ordering::Relaxed) {
+            self.told.store(now + TELL, Ordering::Relaxed);
+            *self.progress.lock().unwrap_or_else(PoisonError::into_inner) = recorder.progress();
+        }
+    }
+}
+
+/// What one thread has to say at its end.
+pub struct Part {
+    /// What it measured.
+    pub tally: Tally,
+    /// For how long.
+    pub elapsed: Duration,
+    /// What was due and never sent.
+    pub unsent: u64,
+    /// What was sent and never answered.
+    pub unanswered: u64,
+    /// Why it ended early.
+    pub trouble: Option<String>,
+}
+
+impl Part {
+    /// Of a thread that could not begin.
+    #[must_use]
+    pub fn failed(recorder: Recorder, trouble: String) -> Part {
+        let (tally, elapsed) = (recorder.finish(), Duration::ZERO);
+        Part { tally, elapsed, unsent: 0, unanswered: 0, trouble: Some(trouble) }
+    }
+}
+
+/// Runs `plan` once on `target`. `watch` is told now and then how far it is, where there is one.
+///
+/// # Errors
+/// When the server cannot be reached, or not by so many. What goes wrong later is part of the summary.
+pub fn run(
+    plan: &Plan,
+    target: &Target<'_>,
+    interrupt: &Interrupt,
+    watch: Option<&mut dyn FnMut(Progress)>,
+) -> Result<Summary, Error> {
+    let threads = match target {
+        Target::Server(..) => plan.threads.min(plan.clients),
+        Target::Store(_) => plan.clients,
+    };
+    let mut lines = match target {
+        Target::Server(_, dial) => connections(plan, dial, interrupt)?,
+        Target::Store(_) => Vec::new(),
+    };
+    let stop = Arc::new(AtomicBool::new(false));
+    let cpu = cpu_time();
+    let start = Instant::now() + START;
+    let signals: Vec<Signal> = (0..threads)
+        .map(|_| Signal {
+            start,
+            stop: Arc::clone(&stop),
+            watched: watch.is_some(),
+            told: AtomicU64::new(0),
+            progress: Mutex::default(),
+        })
+        .collect();
+    let parts = thread::scope(|scope| {
+        let mut running: Vec<ScopedJoinHandle<'_, Part>> = Vec::with_capacity(threads);
+        for (nth, signal) in signals.iter().enumerate() {
+            // As many for each, and the first ones take what is left over.
+            let share = plan.clients / threads + usize::from(nth < plan.clients % threads);
+            let lines: Vec<Line> = lines.drain(..share.min(lines.len())).collect();
+            running.push(scope.spawn(move || {
+                thread::sleep(start.saturating_duration_since(Instant::now()));
+                work(plan, target, lines, nth, threads, signal)
+            }));
+        }
+        oversee(&running, &signals, &stop, interrupt, watch);
+        running.into_iter().map(|thread| thread.join().expect("a thread that panics ends the process")).collect()
+    });
+    Ok(summary(parts, cpu_time().saturating_sub(cpu), interrupt.is_set()))
+}
+
+/// What one thread does.
+fn work(plan: &Plan, target: &Target<'_>, lines: Vec<Line>, nth: usize, threads: usize, signal: &Signal) -> Part {
+    let workload = plan.workload(nth);
+    let schedule = Schedule::new(plan.pace, plan.warmup, plan.end, nth, threads);
+    match target {
+        Target::Server(protocol, _) => {
+            let requests = Requests::new(*protocol, plan.names.clone(), plan.values.clone(), plan.ttl_s);
+            let (protocol, pipeline, timeout) = (*protocol, plan.pipeline, plan.timeout);
+            Engine { protocol, workload, requests, schedule, pipeline, timeout, signal }.run(lines)
+        }
+        Target::Store(connect) => {
+            let recorder = || Recorder::new(schedule.from, plan.pace != Pace::Closed);
+            let mut backend = match connect() {
+                Ok(backend) => backend,
+                Err(error) => return Part::failed(recorder(), error.message),
+            };
+            let (names, values, expiry) = (&plan.names, &plan.values, plan.expiry());
+            Worker { workload, names, values, expiry, schedule, signal }.run(backend.as_mut())
+        }
+    }
+}
+
+/// Waits for the threads: hears of signals, and passes on what they tell. A thread in trouble ends the
+/// others.
+fn oversee(
+    running: &[ScopedJoinHandle<'_, Part>],
+    signals: &[Signal],
+    stop: &AtomicBool,
+    interrupt: &Interrupt,
+    mut watch: Option<&mut dyn FnMut(Progress)>,
+) {
+    let tick = Duration::from_millis(20);
+    let mut told = Instant::now();
+    while !running.iter().all(ScopedJoinHandle::is_finished) {
+        if interrupt.is_set() {
+            stop.store(true, Ordering::Relaxed);
+            thread::sleep(tick);
+        } else if interrupt.wait(tick) {
+            stop.store(true, Ordering::Relaxed);
+        }
+        if let Some(watch) = watch.as_mut().filter(|_| told.elapsed() >= Duration::from_nanos(TELL)) {
+            told = Instant::now();
+            let all = signals.iter().map(|signal| *signal.progress.lock().unwrap_or_else(PoisonError::into_inner));
+            watch(all.fold(Progress::default(), |sum, one| Progress {
+                done: sum.done + one.done,
+                errors: sum.errors + one.errors,
+                p50: sum.p50.max(one.p50),
+                p99: sum.p99.max(one.p99),
+            }));
+        }
+    }
+}
+
+fn summary(parts: Vec<Part>, cpu: Duration, interrupted: bool) -> Summary {
+    let mut all = Summary { cpu, interrupted, ..Summary::default() };
+    for part in parts {
+        all.tally.add(&part.tally);
+        all.elapsed = all.elapsed.max(part.elapsed);
+        all.unsent += part.unsent;
+        all.unanswered += part.unanswered;
+        all.trouble = all.trouble.or(part.trouble);
+    }
+    all
+}
+
+/// What the processors have done for this process.
+fn cpu_time() -> Duration {
+    clock_gettime(ClockId::ProcessCPUTime).try_into().unwrap_or_default()
+}
+
+/// The connections of all clients, opened and logged in.
+fn connections(plan: &Plan, dial: &Dial, interrupt: &Interrupt) -> Result<Vec<Line>, Error> {
+    allow_files(plan.clients)?;
+    let mut lines = Vec::with_capacity(plan.clients);
+    for nth in 0..plan.clients {
+        if interrupt.is_set() {
+            break;
+        }
+        lines.push(dial().map_err(|error| match nth {
+            0 => error,
+            _ => Error::new(error.kind, format!("of {} clients {nth} connected, and then: {error}", plan.clients)),
+        })?);
+    }
+    Ok(lines)
+}
+
+/// Raises the limit on open files to what so many connections need, if need be and if it may.
+fn allow_files(clients: usize) -> Result<(), Error> {
+    let limit = getrlimit(Resource::Nofile);
+    let needed = clients as u64 + FILES;
+    if limit.current.is_none_or(|current| current >= needed) {
+        return Ok(());
+    }
+    let raised = setrlimit(Resource::Nofile, Rlimit { current: Some(needed), maximum: limit.maximum });
+    raised.map_err(|_| {
+        let most = limit.maximum.unwrap_or_default();
+        let todo = "fewer --clients, or a higher limit (ulimit -n)";
+        Error::new(
+            ErrorKind::Unfit,
+            format!("{clients} clients need {needed} open files, and {most} are allowed: {todo}"),
+        )
+    })
+}

@@ -1,0 +1,413 @@
+//! Requests as bytes, and replies counted without being read into values: Redis's protocol (2 and 3) and
+//! memcached's meta commands.
+//!
+//! What requests have in common is encoded once; a value that is read is passed over, however long it
+//! is. Nothing here knows sockets or clocks.
+
+use std::sync::Arc;
+
+use itoa::Buffer;
+
+use super::workload::{Job, Operation, Values};
+
+/// Who listens at the other end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// Redis and Valkey.
+    Redis,
+    /// memcached 1.6 and later.
+    Memcached,
+}
+
+/// Digits of a numbered key.
+const DIGITS: usize = 12;
+
+/// Values from so many bytes on are handed to the socket where they are, not copied.
+const LARGE: usize = 4096;
+
+/// How entries of a run are called: all of them begin alike, and those of no other run do.
+#[derive(Clone)]
+pub struct Names {
+    prefix: String,
+    /// Keys from a file; where there are none, keys are numbers.
+    given: Option<Arc<[Vec<u8>]>>,
+}
+
+impl Names {
+    /// Names of the run called `run`.
+    #[must_use]
+    pub fn new(run: &str, given: Option<Vec<Vec<u8>>>) -> Names {
+        Names { prefix: format!("cachectl:bench:{run}:"), given: given.map(Into::into) }
+    }
+
+    /// What all of them begin with.
+    #[must_use]
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// The name of an entry, or of a counter: those are others, for what is set is no number.
+    #[must_use]
+    pub fn of(&self, key: u32, counter: bool) -> Vec<u8> {
+        let mut name = format!("{}{}", self.prefix, family(counter)).into_bytes();
+        match &self.given {
+            Some(given) => name.extend_from_slice(&given[key as usize]),
+            None => push_digits(key, &mut name),
+        }
+        name
+    }
+}
+
+fn family(counter: bool) -> char {
+    if counter { 'n' } else { 'k' }
+}
+
+/// `number` in [`DIGITS`] digits.
+fn push_digits(mut number: u32, out: &mut Vec<u8>) {
+    let mut digits = [b'0'; DIGITS];
+    for digit in digits.iter_mut().rev() {
+        if number == 0 {
+            break;
+        }
+        *digit = b'0' + (number % 10) as u8;
+        number /= 10;
+    }
+    out.extend_from_slice(&digits);
+}
+
+/// Encodes requests.
+#[derive(Clone)]
+pub struct Requests {
+    protocol: Protocol,
+    names: Names,
+    values: Values,
+    /// By the number of the operation: what stands before the key, or before the rest of it where keys
+    /// are numbers; and what stands after it, or after the value's length.
+    parts: [(Vec<u8>, Vec<u8>); Operation::ALL.len()],
+    /// What stands after a value.
+    tail: Vec<u8>,
+}
+
+/// A request: bytes, or bytes around a value that is too large to copy.
+pub enum Request<'a> {
+    /// All of it is in the buffer.
+    Whole,
+    /// What is in the buffer stands before the value, and something after it.
+    Around(&'a [u8], &'a [u8]),
+}
+
+impl Requests {
+    /// Requests whose entries stay for `ttl_s` seconds.
+    #[must_use]
+    pub fn new(protocol: Protocol, names: Names, values: Values, ttl_s: u64) -> Requests {
+        let ttl_ms = (ttl_s * 1000).to_string();
+        let parts = Operation::ALL.map(|operation| {
+            let (before, after) = match (protocol, operation) {
+                (Protocol::Redis, Operation::Get) => ("*2\r\n$3\r\nGET\r\n".to_owned(), "\r\n".to_owned()),
+                (Protocol::Redis, Operation::Set) => ("*5\r\n$3\r\nSET\r\n".to_owned(), "\r\n$".to_owned()),
+                (Protocol::Redis, Operation::Del) => ("*2\r\n$3\r\nDEL\r\n".to_owned(), "\r\n".to_owned()),
+                (Protocol::Redis, Operation::Incr) => ("*2\r\n$4\r\nINCR\r\n".to_owned(), "\r\n".to_owned()),
+                (Protocol::Memcached, Operation::Get) => ("mg ".to_owned(), " v\r\n".to_owned()),
+                (Protocol::Memcached, Operation::Set) => ("ms ".to_owned(), " ".to_owned()),
+                (Protocol::Memcached, Operation::Del) => ("md ".to_owned(), "\r\n".to_owned()),
+                (Protocol::Memcached, Operation::Incr) => ("ma ".to_owned(), "\r\n".to_owned()),
+            };
+            (before.into_bytes(), after.into_bytes())
+        });
+        let tail = match protocol {
+            Protocol::Redis => format!("\r\n$2\r\nPX\r\n${}\r\n{ttl_ms}\r\n", ttl_ms.len()),
+            Protocol::Memcached => "\r\n".to_owned(),
+        };
+        let mut requests = Requests { protocol, names, values, parts, tail: tail.into_bytes() };
+        if requests.names.given.is_none() {
+            for operation in Operation::ALL {
+                let name = requests.names.of(0, operation == Operation::Incr);
+                let part = &mut requests.parts[operation as usize].0;
+                push_length(protocol, name.len(), part);
+                part.extend_from_slice(&name[..name.len() - DIGITS]);
+            }
+        }
+        if protocol == Protocol::Memcached {
+            // The same flags as those of a write of our own.
+            requests.parts[Operation::Set as usize].1 = format!(" T{ttl_s} MS\r\n").into_bytes();
+        }
+        requests
+    }
+
+    /// Adds the request for `job` to `out`, or what stands before its value.
+    pub fn encode(&self, job: &Job, out: &mut Vec<u8>) -> Request<'_> {
+        let (before, after) = &self.parts[job.operation as usize];
+        out.extend_from_slice(before);
+        match &self.names.given {
+            None => push_digits(job.key, out),
+            Some(_) => {
+                let name = self.names.of(job.key, job.operation == Operation::Incr);
+                push_length(self.protocol, name.len(), out);
+                out.extend_from_slice(&name);
+            }
+        }
+        if job.operation != Operation::Set {
+            out.extend_from_slice(after);
+            return Request::Whole;
+        }
+        let mut size = Buffer::new();
+        let size = size.format(job.size).as_bytes();
+        match self.protocol {
+            Protocol::Redis => {
+                out.extend_from_slice(after);
+                out.extend_from_slice(size);
+                out.extend_from_slice(b"\r\n");
+            }
+            Protocol::Memcached => {
+                out.push(b' ');
+                out.extend_from_slice(size);
+                out.extend_from_slice(after);
+            }
+        }
+        let value = self.values.of(job);
+        if value.len() >= LARGE {
+            return Request::Around(value, &self.tail);
+        }
+        out.extend_from_slice(value);
+        out.extend_from_slice(&self.tail);
+        Request::Whole
+    }
+}
+
+/// What stands before a key of so many bytes.
+fn push_length(protocol: Protocol, length: usize, out: &mut Vec<u8>) {
+    if protocol == Protocol::Redis {
+        out.push(b'$');
+        out.extend_from_slice(Buffer::new().format(length).as_bytes());
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+/// What a server has answered to one request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reply<'a> {
+    /// A value of so many bytes.
+    Found(u64),
+    /// There is none.
+    Missing,
+    /// It is done.
+    Done,
+    /// It is not done: the first word of why.
+    Refused(&'a [u8]),
+}
+
+/// What came is not the protocol.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Malformed;
+
+/// How much of a line is kept: more than any of the lines that say something about what follows.
+const LINE_MOST: usize = 64;
+
+/// The most that a value may claim to have, which is more than any server holds.
+const VALUE_MOST: u64 = 1 << 32;
+
+/// Counts replies in bytes that come in pieces. Holds no value and no more than [`LINE_MOST`] of a line.
+#[derive(Clone, Default)]
+pub struct Scanner {
+    /// The beginning of a line whose end has not come yet.
+    line: Vec<u8>,
+    /// Whether a line has begun.
+    in_line: bool,
+    /// Bytes that are still to come of a value, its line end included.
+    skip: u64,
+    /// How many the value has in all; `None` where it is an error's text.
+    value: Option<u64>,
+}
+
+/// What a line says.
+enum Line<'a> {
+    Reply(Reply<'a>),
+    /// So many bytes and a line end follow: a value, or the text of an error.
+    Value(u64, bool),
+}
+
+impl Scanner {
+    /// Takes the next bytes and hands over each reply that ends in them.
+    ///
+    /// # Errors
+    /// [`Malformed`].
+    pub fn scan(
+        &mut self,
+        protocol: Protocol,
+        mut bytes: &[u8],
+        mut each: impl FnMut(Reply<'_>),
+    ) -> Result<(), Malformed> {
+        while !bytes.is_empty() {
+            if self.skip > 0 {
+                let passed = self.skip.min(bytes.len() as u64);
+                self.skip -= passed;
+                bytes = &bytes[usize::try_from(passed).expect("at most the bytes there are")..];
+                if self.skip == 0 {
+                    each(self.value.map_or(Reply::Refused(b"error"), Reply::Found));
+                }
+                continue;
+            }
+            let Some(end) = bytes.iter().position(|byte| *byte == b'\n') else {
+                self.keep(bytes);
+                return Ok(());
+            };
+            let said = if self.in_line {
+                self.keep(&bytes[..=end]);
+                self.in_line = false;
+                line(protocol, self.line.trim_ascii_end())?
+            } else {
+                line(protocol, bytes[..end].strip_suffix(b"\r").ok_or(Malformed)?)?
+            };
+            match said {
+                Line::Reply(reply) => each(reply),
+                Line::Value(size, is_value) => (self.skip, self.value) = (size + 2, is_value.then_some(size)),
+            }
+            self.line.clear();
+            bytes = &bytes[end + 1..];
+        }
+        Ok(())
+    }
+
+    fn keep(&mut self, part: &[u8]) {
+        self.in_line = true;
+        let room = LINE_MOST - self.line.len();
+        self.line.extend_from_slice(&part[..part.len().min(room)]);
+    }
+}
+
+fn line(protocol: Protocol, line: &[u8]) -> Result<Line<'_>, Malformed> {
+    let (first, rest) = line.split_first().ok_or(Malformed)?;
+    Ok(match (protocol, first) {
+        (Protocol::Redis, b'$' | b'_') if matches!(rest, b"-1" | b"") => Line::Reply(Reply::Missing),
+        (Protocol::Redis, b'$') => Line::Value(number(rest)?, true),
+        (Protocol::Redis, b'+' | b':') => Line::Reply(Reply::Done),
+        (Protocol::Redis, b'-') => Line::Reply(Reply::Refused(word(rest))),
+        (Protocol::Redis, b'!') => Line::Value(number(rest)?, false),
+        (Protocol::Memcached, _) => match word(line) {
+            b"VA" => Line::Value(number(word(rest.get(2..).ok_or(Malformed)?))?, true),
+            b"EN" | b"NF" | b"NS" => Line::Reply(Reply::Missing),
+            b"HD" => Line::Reply(Reply::Done),
+            error @ (b"ERROR" | b"CLIENT_ERROR" | b"SERVER_ERROR") => Line::Reply(Reply::Refused(error)),
+            _ => return Err(Malformed),
+        },
+        _ => return Err(Malformed),
+    })
+}
+
+/// Up to the first space.
+fn word(text: &[u8]) -> &[u8] {
+    text.split(|byte| *byte == b' ').next().unwrap_or_default()
+}
+
+fn number(digits: &[u8]) -> Result<u64, Malformed> {
+    let mut number = 0_u64;
+    for digit in digits {
+        if !digit.is_ascii_digit() || number > VALUE_MOST {
+            return Err(Malformed);
+        }
+        number = number * 10 + u64::from(digit - b'0');
+    }
+    if digits.is_empty() || number > VALUE_MOST { Err(Malformed) } else { Ok(number) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn job(operation: Operation, key: u32, size: u32) -> Job {
+        Job { operation, key, offset: 0, size }
+    }
+
+    fn encoded(requests: &Requests, job: &Job) -> Vec<u8> {
+        let mut out = Vec::new();
+        if let Request::Around(value, tail) = requests.encode(job, &mut out) {
+            out.extend_from_slice(value);
+            out.extend_from_slice(tail);
+        }
+        out
+    }
+
+    #[test]
+    fn requests_are_what_the_servers_take() {
+        let values = Values::new(5000, 1);
+        let names = || Names::new("r", None);
+        let redis = Requests::new(Protocol::Redis, names(), values.clone(), 60);
+        let memcached = Requests::new(Protocol::Memcached, names(), values.clone(), 60);
+        let key = "cachectl:bench:r:k000000000042";
+        for (operation, of_redis, of_memcached) in [
+            (Operation::Get, format!("*2\r\n$3\r\nGET\r\n$30\r\n{key}\r\n"), format!("mg {key} v\r\n")),
+            (Operation::Del, format!("*2\r\n$3\r\nDEL\r\n$30\r\n{key}\r\n"), format!("md {key}\r\n")),
+        ] {
+            let job = job(operation, 42, 0);
+            assert_eq!(String::from_utf8(encoded(&redis, &job)).unwrap(), of_redis);
+            assert_eq!(String::from_utf8(encoded(&memcached, &job)).unwrap(), of_memcached);
+        }
+        let given = Names::new("r", Some(vec![b"a".to_vec(), b"b\xff".to_vec()]));
+        let given = Requests::new(Protocol::Redis, given, values.clone(), 60);
+        let counter = b"*2\r\n$4\r\nINCR\r\n$20\r\ncachectl:bench:r:nb\xff\r\n";
+        assert_eq!(encoded(&given, &job(Operation::Incr, 1, 0)), counter);
+        for size in [0, 3, 4095, 4096, 5000] {
+            let job = Job { offset: 7, ..job(Operation::Set, u32::MAX, size) };
+            let key = "cachectl:bench:r:k004294967295";
+            let head = format!("*5\r\n$3\r\nSET\r\n$30\r\n{key}\r\n${size}\r\n");
+            let tail = b"\r\n$2\r\nPX\r\n$5\r\n60000\r\n";
+            assert_eq!(encoded(&redis, &job), [head.as_bytes(), values.of(&job), tail].concat());
+            let head = format!("ms {key} {size} T60 MS\r\n");
+            assert_eq!(encoded(&memcached, &job), [head.as_bytes(), values.of(&job), b"\r\n"].concat());
+        }
+    }
+
+    /// The replies in `bytes`, as text, however the bytes are cut.
+    fn check(protocol: Protocol, bytes: &[u8], expected: &str) {
+        for piece in [1, 2, 3, 7, bytes.len()] {
+            let (mut scanner, mut said) = (Scanner::default(), Vec::new());
+            let mut wrong = false;
+            for part in bytes.chunks(piece) {
+                let each = |reply: Reply<'_>| {
+                    said.push(match reply {
+                        Reply::Found(size) => size.to_string(),
+                        Reply::Missing => "miss".to_owned(),
+                        Reply::Done => "done".to_owned(),
+                        Reply::Refused(word) => String::from_utf8_lossy(word).into_owned(),
+                    });
+                };
+                wrong |= scanner.scan(protocol, part, each).is_err();
+                if wrong {
+                    said.push("malformed".to_owned());
+                    break;
+                }
+            }
+            assert_eq!(said.join(" "), expected, "{} in pieces of {piece}", bytes.escape_ascii());
+            assert!(scanner.line.capacity() <= 2 * LINE_MOST);
+        }
+    }
+
+    #[test]
+    fn replies_are_counted_however_they_are_cut() {
+        let long = format!("-ERR {}\r\n+OK\r\n", "x".repeat(10_000));
+        let redis = Protocol::Redis;
+        for (bytes, expected) in [
+            (&b"$3\r\na\nb\r\n$-1\r\n_\r\n+OK\r\n:12\r\n"[..], "3 miss miss done done"),
+            (b"$0\r\n\r\n$12\r\n$5\r\n-1\r\n+OK\n\r\n-OOM command not\r\n", "0 12 OOM"),
+            (b"!10\r\nERR wrong!\r\n+OK\r\n", "error done"),
+            (long.as_bytes(), "ERR done"),
+            (b"+OK\r\n*1\r\n", "done malformed"),
+            (b"$4x\r\n", "malformed"),
+            (b"$99999999999999999999\r\n", "malformed"),
+            (b"$-2\r\n", "malformed"),
+            (b"\r\n", "malformed"),
+            (b"HTTP/1.1 400 Bad Request\r\n", "malformed"),
+            (b"$3\r\nab", ""),
+        ] {
+            check(redis, bytes, expected);
+        }
+        for (bytes, expected) in [
+            (&b"VA 3\r\nVA \r\nEN\r\nHD\r\nNF\r\nNS\r\n"[..], "3 miss done miss miss"),
+            (b"VA 2 f1\r\n\r\n\r\nSERVER_ERROR out of memory\r\n", "2 SERVER_ERROR"),
+            (b"VA\r\n", "malformed"),
+            (b"+OK\r\n", "malformed"),
+        ] {
+            check(Protocol::Memcached, bytes, expected);
+        }
+    }
+}

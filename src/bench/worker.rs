@@ -1,0 +1,114 @@
+//! One thread that asks one backend for one thing at a time, for stores that are no servers.
+
+use std::time::Duration;
+
+use super::histogram::{Recorder, Times};
+use super::run::{Part, Signal};
+use super::schedule::Schedule;
+use super::wire::{Names, Reply};
+use super::workload::{Job, Operation, Values, Workload};
+use crate::backend::{Backend, Error, ErrorKind};
+use crate::entry::{Condition, Expiry, Stored, StoredKey, Write};
+
+/// How long a wait is at most: as late as a signal is noticed.
+const WAIT_MOST: Duration = Duration::from_millis(50);
+
+/// What one thread is to do.
+pub struct Worker<'a> {
+    /// What it asks for.
+    pub workload: Workload,
+    /// How entries are called.
+    pub names: &'a Names,
+    /// What is written.
+    pub values: &'a Values,
+    /// How long entries stay.
+    pub expiry: Expiry,
+    /// When.
+    pub schedule: Schedule,
+    /// What it is told, and tells, meanwhile.
+    pub signal: &'a Signal,
+}
+
+impl Worker<'_> {
+    /// Goes on until the schedule is over or the signal says so.
+    #[must_use]
+    pub fn run(mut self, backend: &mut dyn Backend) -> Part {
+        let mut recorder = Recorder::new(self.schedule.from, self.schedule.is_open());
+        let mut trouble = None;
+        let mut free_since = 0;
+        loop {
+            let now = self.signal.now();
+            self.signal.tell(now, &recorder);
+            let Some(due) = self.schedule.due(now).filter(|_| !self.signal.is_stopped()) else { break };
+            if due > now {
+                std::thread::sleep(Duration::from_nanos(due - now).min(WAIT_MOST));
+                continue;
+            }
+            self.schedule.take(due);
+            if due >= free_since {
+                recorder.late(due, now - due);
+            }
+            let job = self.workload.draw();
+            let answered = self.ask(&job, backend);
+            let done = self.signal.now();
+            free_since = done;
+            let reply = match &answered {
+                Ok(reply) => *reply,
+                Err(Error { kind: ErrorKind::Unreachable, message }) => {
+                    trouble = Some(message.clone());
+                    break;
+                }
+                Err(error) => Reply::Refused(kind(error.kind)),
+            };
+            recorder.reply(job.operation, Times { intended: due, sent: now, done }, job.size, reply);
+        }
+        let now = self.signal.now();
+        Part {
+            elapsed: Duration::from_nanos(now.saturating_sub(self.schedule.from)),
+            unsent: self.schedule.overdue(now),
+            unanswered: u64::from(trouble.is_some()),
+            tally: recorder.finish(),
+            trouble,
+        }
+    }
+
+    fn ask(&self, job: &Job, backend: &mut dyn Backend) -> Result<Reply<'static>, Error> {
+        let key = StoredKey::new(self.names.of(job.key, job.operation == Operation::Incr));
+        Ok(match job.operation {
+            Operation::Get => match backend.get_many(&[key])?.pop().flatten() {
+                Some(entry) => Reply::Found(entry.stored.as_bytes().map_or(0, |bytes| bytes.len() as u64)),
+                None => Reply::Missing,
+            },
+            Operation::Set => {
+                backend.set_many(&[write(key, self.values.of(job), self.expiry)])?;
+                Reply::Done
+            }
+            Operation::Del => {
+                backend.delete_many(&[key])?;
+                Reply::Done
+            }
+            Operation::Incr => {
+                backend.increment(&key, 1, self.expiry)?;
+                Reply::Done
+            }
+        })
+    }
+}
+
+/// The write of an entry of a run.
+pub fn write(key: StoredKey, value: &[u8], expiry: Expiry) -> Write {
+    Write { key, data: Stored::Bytes(value.to_vec()), expiry, condition: Condition::Always, tag: None }
+}
+
+/// What errors of a backend are counted as.
+fn kind(kind: ErrorKind) -> &'static [u8] {
+    match kind {
+        ErrorKind::Denied => b"denied",
+        ErrorKind::Unreachable => b"unreachable",
+        ErrorKind::Failed => b"failed",
+        ErrorKind::Limit => b"limit",
+        ErrorKind::Unsupported => b"unsupported",
+        ErrorKind::Unfit => b"unfit",
+        ErrorKind::Partial => b"partial",
+    }
+}

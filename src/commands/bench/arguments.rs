@@ -1,0 +1,141 @@
+//! What the options of `bench` mean: parsed at the edge, once.
+
+use std::fmt::{Debug, Display};
+use std::str::FromStr;
+
+use clap::builder::TypedValueParser;
+
+use super::{Distribution, Mix, Operation, Sizes};
+
+/// A mix on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Weights(pub Mix);
+
+/// Bytes of the largest value: Redis's own limit.
+const SIZE_MOST: u32 = 512 << 20;
+
+/// More requests a second than any machine sends.
+const RATE_MOST: f64 = 1e8;
+
+/// A parser of numbers from `least` to `most`.
+pub trait Count: FromStr + PartialOrd + Display + Copy + Debug + Send + Sync + 'static {}
+
+impl<T: FromStr + PartialOrd + Display + Copy + Debug + Send + Sync + 'static> Count for T {}
+
+/// Reads a number from `least` to `most`.
+pub fn number<T: Count>(least: T, most: T) -> impl TypedValueParser<Value = T> {
+    clap::builder::StringValueParser::new().try_map(move |text| match text.replace('_', "").parse::<T>() {
+        Ok(number) if number >= least && number <= most => Ok(number),
+        _ => Err(format!("expected a number from {least} to {most}")),
+    })
+}
+
+/// Reads a rate.
+pub fn rate(text: &str) -> Result<f64, String> {
+    match text.replace('_', "").parse::<f64>() {
+        Ok(rate) if rate > 0.0 && rate <= RATE_MOST => Ok(rate),
+        Ok(rate) if rate > RATE_MOST => Err(format!("no machine sends more than {RATE_MOST:.0} requests a second")),
+        _ => Err("expected a number of requests a second, above 0".to_owned()),
+    }
+}
+
+/// Reads `get=90,set=10`.
+pub fn mix(text: &str) -> Result<Weights, String> {
+    let names = Operation::ALL.map(Operation::name).join(", ");
+    let mut mix = Mix::default();
+    for part in text.split(',') {
+        let (name, weight) = part.split_once('=').unwrap_or((part, "1"));
+        let operation = Operation::ALL.into_iter().find(|operation| operation.name() == name.trim());
+        let operation = operation.ok_or_else(|| format!("no operation is called `{name}`; expected one of {names}"))?;
+        let weight = weight.trim().parse().map_err(|_| format!("`{weight}` is not a weight, such as 90"))?;
+        mix[operation as usize] = weight;
+    }
+    if mix.iter().all(|weight| *weight == 0) { Err("nothing has a weight".to_owned()) } else { Ok(Weights(mix)) }
+}
+
+/// Reads `uniform`, `zipf:0.99` and so on.
+pub fn distribution(text: &str) -> Result<Distribution, String> {
+    let (name, theta) = text.split_once(':').unwrap_or((text, ""));
+    let theta = match (name, theta) {
+        ("zipf", "") => 0.99,
+        ("zipf", theta) => match theta.parse() {
+            Ok(theta) if (0.0..=10.0).contains(&theta) => theta,
+            _ => return Err("theta is a number from 0 to 10, such as zipf:0.99".to_owned()),
+        },
+        (_, "") => 0.0,
+        _ => return Err(format!("`{name}` takes nothing after it")),
+    };
+    match name {
+        "uniform" => Ok(Distribution::Uniform),
+        "zipf" => Ok(Distribution::Zipf(theta)),
+        "gaussian" => Ok(Distribution::Gaussian),
+        "sequential" => Ok(Distribution::Sequential),
+        "latest" => Ok(Distribution::Latest),
+        _ => Err("expected uniform, zipf:THETA, gaussian, sequential or latest".to_owned()),
+    }
+}
+
+/// Reads `64`, `64..1KiB` and `64=90,4KiB=10`.
+pub fn sizes(text: &str) -> Result<Sizes, String> {
+    if let Some((least, most)) = text.split_once("..") {
+        let (least, most) = (size(least)?, size(most)?);
+        return if least <= most { Ok(Sizes::Range(least, most)) } else { Err("the range is upside down".to_owned()) };
+    }
+    if !text.contains('=') {
+        return size(text).map(|size| Sizes::Range(size, size));
+    }
+    let mut sizes = Vec::new();
+    for part in text.split(',') {
+        let (bytes, weight) = part.split_once('=').ok_or_else(|| format!("`{part}` has no weight, such as 64=90"))?;
+        sizes.push((size(bytes)?, weight.trim().parse().map_err(|_| format!("`{weight}` is not a weight"))?));
+    }
+    match sizes.iter().all(|(_, weight)| *weight == 0) {
+        true => Err("nothing has a weight".to_owned()),
+        false => Ok(Sizes::Weighted(sizes)),
+    }
+}
+
+fn size(text: &str) -> Result<u32, String> {
+    let text = text.trim();
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let shift = match &text[digits.len()..] {
+        "" | "B" => Some(0),
+        "KiB" | "K" | "k" => Some(10),
+        "MiB" | "M" => Some(20),
+        _ => None,
+    };
+    let bytes = shift.and_then(|shift| digits.parse::<u64>().ok()?.checked_mul(1 << shift));
+    match bytes.map(u32::try_from) {
+        Some(Ok(bytes @ 0..=SIZE_MOST)) => Ok(bytes),
+        Some(_) => Err(format!("a value has {SIZE_MOST} bytes at most")),
+        None => Err(format!("`{text}` is not a size, such as 64 or 4KiB")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_asked_for_is_understood_or_refused() {
+        assert_eq!(mix("get=90,set=10"), Ok(Weights([90, 10, 0, 0])));
+        assert_eq!(mix("incr"), Ok(Weights([0, 0, 0, 1])));
+        for wrong in ["", "get=x", "put=1", "get=0", "get=-1"] {
+            assert!(mix(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(distribution("zipf:1.2"), Ok(Distribution::Zipf(1.2)));
+        for wrong in ["zipf:x", "zipf:-1", "zipf:nan", "uniform:1", "pareto", ""] {
+            assert!(distribution(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(sizes("4KiB"), Ok(Sizes::Range(4096, 4096)));
+        assert_eq!(sizes("0..1k"), Ok(Sizes::Range(0, 1024)));
+        assert_eq!(sizes("64=9,1M=1"), Ok(Sizes::Weighted(vec![(64, 9), (1 << 20, 1)])));
+        for wrong in ["", "x", "2..1", "64=0", "64=1,65", "1GiB", "513MiB", "-1", "99999999999999999999k"] {
+            assert!(sizes(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(rate("0.5"), Ok(0.5));
+        for wrong in ["0", "-1", "nan", "inf", "x", "1e9"] {
+            assert!(rate(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! `bench`: load on a server or a store, and what it does to it.
+
+mod arguments;
+mod log;
+mod show;
+mod threshold;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+
+use self::arguments::Weights;
+use self::show::Report;
+use self::threshold::Threshold;
+use super::{Global, arguments as typed, target};
+use crate::backend::{self, Backend, Connect, Dial, Options, Server};
+use crate::bench::{
+    Distribution, End, Mix, Names, Operation, Pace, Plan, Progress, Protocol, Sizes, Summary, Target, Values,
+    run as load,
+};
+use crate::entry::{Kind, Ttl};
+use crate::exit::{Exit, Stop};
+use crate::interrupt::Interrupt;
+use crate::render::{self, Format, Printer};
+
+/// Put load on a server or a store, and measure what it does
+///
+/// A closed loop, in which each client sends its next request when it has the answer to the last: it tells
+/// how much a server can do. --rate makes it an open loop, whose requests are sent when they are due, as
+/// users do: it tells how long they wait, for latencies count from when a request was due. The entries
+/// are the run's own (cachectl:bench:RUN:…), with a ttl, and deleted at the end, also on control-C and SIGTERM. A
+/// backend that has other entries takes --yes. The status is 1 when a condition of --fail-on holds, and 7 when the
+/// server went away and what is shown was measured before.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Connections
+    #[arg(long, short, value_name = "N", default_value_t = 50, value_parser = arguments::number::<usize>(1, 100_000))]
+    clients: usize,
+    /// Requests that a connection has in flight at most
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = arguments::number::<usize>(1, 10_000))]
+    pipeline: usize,
+    /// Threads that share the connections: more than one where one processor is not enough
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = arguments::number::<usize>(1, 1024))]
+    threads: usize,
+    /// Stop after so many requests
+    #[arg(long, value_name = "N", value_parser = arguments::number::<u64>(1, 1 << 50), conflicts_with = "duration")]
+    requests: Option<u64>,
+    /// Stop after so long [default: 10s]
+    #[arg(long, value_name = "TIME", value_parser = typed::timeout)]
+    duration: Option<Duration>,
+    /// Load for so long before anything counts
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = typed::duration)]
+    warmup: Duration,
+    /// Requests a second, sent when they are due: an open loop
+    #[arg(long, value_name = "N", value_parser = arguments::rate)]
+    rate: Option<f64>,
+    /// How much of the load is what: get, set, del and incr
+    #[arg(long, value_name = "NAME=WEIGHT,…", default_value = "get=90,set=10", value_parser = arguments::mix)]
+    mix: Weights,
+    /// Use the names in FILE, one a line, after the run's own prefix; - is stdin
+    #[arg(long, value_name = "FILE", conflicts_with = "key_count")]
+    keys: Option<OsString>,
+    /// How many keys there are
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = arguments::number::<u32>(1, u32::MAX))]
+    key_count: u32,
+    /// Which keys are asked for: uniform, zipf:THETA, gaussian, sequential, latest (those written last)
+    #[arg(long, value_name = "NAME", default_value = "uniform", value_parser = arguments::distribution)]
+    key_distribution: Distribution,
+    /// Bytes of a value: 64, 1KiB, a range 64..1KiB, or sizes with weights 64=90,4KiB=10
+    #[arg(long, value_name = "SIZE", default_value = "64", value_parser = arguments::sizes)]
+    value_size: Sizes,
+    /// Makes chance repeatable
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// Do not write the keys first: reads find what the load has written
+    #[arg(long)]
+    no_preload: bool,
+    /// Do it so many times; the throughput is the median
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = arguments::number::<usize>(1, 1000))]
+    runs: usize,
+    /// End with status 1 when one holds, such as p99>5ms,errors>0,throughput<10000
+    #[arg(long, value_name = "CONDITION,…", value_delimiter = ',', value_parser = Threshold::parse)]
+    fail_on: Vec<Threshold>,
+    /// Write the latencies of each operation to FILE, as an HdrHistogram log
+    #[arg(long, value_name = "FILE")]
+    hdr: Option<PathBuf>,
+    /// Use a backend that has other entries
+    #[arg(long, short)]
+    yes: bool,
+}
+
+/// How long entries stay after the run, at least, should nobody delete them.
+const TTL_SPARE_S: u64 = 3600;
+
+/// How long entries stay where nobody knows how long a run takes.
+const TTL_S: u64 = 86_400;
+
+pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> {
+    if matches!(printer.format(), Format::Plain | Format::Python | Format::Raw) {
+        let told = "bench prints no values: its outputs are -o text, -o json, -o jsonl and -o csv";
+        return Err(Stop::usage(told).into());
+    }
+    let (options, connect) = target::connect(global, printer)?;
+    let url = global.backend_url();
+    let (kind, dial) = (backend::kind(url)?, backend::dial(url, &options)?);
+    let plan = plan(args, global, kind, &options)?;
+    let interrupt = Interrupt::listen().context("cannot listen for signals")?;
+    let mut control = connect().context("cannot put load on it")?;
+    guard(control.as_mut(), args.yes)?;
+    let place = control.label().to_owned();
+    let site = Site { kind, dial, connect: &connect };
+    let measured = measure(args, &plan, &site, control.as_mut(), &interrupt, printer);
+    remove(&plan, control, &measured, &connect, printer);
+    let Measurement { runs, before, after } = measured?;
+    let report = Report::new(&plan, place, runs, &before, &after);
+    report.print(printer)?;
+    if let Some(path) = &args.hdr {
+        report.write_hdr(path).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    let held: Vec<&Threshold> = args.fail_on.iter().filter(|threshold| threshold.holds(&report)).collect();
+    held.iter().for_each(|threshold| printer.warn(&format!("{threshold} holds: {}", threshold.found(&report))));
+    if let Some(trouble) = report.trouble() {
+        printer.error(&format!("the run ended early: {trouble}; what is shown was measured before"));
+        return Ok(Exit::Partial);
+    }
+    match interrupt.is_set() {
+        true => Ok(Exit::Interrupted),
+        false => Ok(Exit::answer(held.is_empty())),
+    }
+}
+
+/// What the arguments say, put together.
+fn plan(args: &Args, global: &Global, kind: Kind, options: &Options) -> Result<Plan> {
+    let given = match &args.keys {
+        None => None,
+        Some(file) => Some(names(file, kind, global)?),
+    };
+    let end = match (args.requests, args.duration) {
+        (Some(requests), _) => End::Requests(requests),
+        (None, duration) => End::After(duration.unwrap_or(Duration::from_secs(10))),
+    };
+    let ttl_s = match end {
+        End::Requests(_) => TTL_S,
+        End::After(time) => {
+            let runs = u32::try_from(args.runs).unwrap_or(u32::MAX);
+            (args.warmup + time).saturating_mul(runs).as_secs().saturating_add(TTL_SPARE_S)
+        }
+    };
+    let store = !matches!(kind, Kind::Redis | Kind::Memcached);
+    if store && (args.pipeline > 1 || args.threads > 1) {
+        let told = "--pipeline and --threads are for servers: on this backend each client is a thread of its own";
+        return Err(Stop::usage(told).into());
+    }
+    Ok(Plan {
+        clients: args.clients,
+        pipeline: args.pipeline,
+        threads: args.threads,
+        pace: args.rate.map_or(Pace::Closed, Pace::Open),
+        warmup: args.warmup,
+        end,
+        mix: args.mix.0,
+        keys: given.as_ref().map_or(Ok(args.key_count), |given| u32::try_from(given.len()))?,
+        distribution: args.key_distribution,
+        sizes: args.value_size.clone(),
+        values: Values::new(args.value_size.most(), args.seed),
+        seed: args.seed,
+        names: Names::new(&format!("{:08x}", fastrand::u32(..)), given),
+        ttl_s,
+        timeout: options.timeout,
+    })
+}
+
+/// The names of keys in a file, as the backend can hold them.
+fn names(file: &OsString, kind: Kind, global: &Global) -> Result<Vec<Vec<u8>>> {
+    let names: Vec<Vec<u8>> = typed::lines(file, &global.limits())?.into_iter().map(String::into_bytes).collect();
+    if names.is_empty() {
+        return Err(Stop::usage("there is no name in the file of --keys").into());
+    }
+    // A line of its protocol has keys as they are, and no more than that beside our prefix.
+    let fits = |name: &Vec<u8>| name.len() <= 200 && !name.iter().any(|byte| matches!(byte, 0..=b' ' | 0x7f));
+    match names.iter().find(|name| kind == Kind::Memcached && !fits(name)) {
+        Some(name) => {
+            let told = "a key on memcached has no spaces or control characters, and with the run's prefix 250 bytes";
+            Err(Stop::usage(format!("`{}`: {told}", String::from_utf8_lossy(name))).into())
+        }
+        None => Ok(names),
+    }
+}
+
+/// Refuses a backend that somebody else uses too, unless `yes`.
+fn guard(backend: &mut dyn Backend, yes: bool) -> Result<()> {
+    if yes {
+        return Ok(());
+    }
+    let label = backend.label().to_owned();
+    let has = match backend.count().context("cannot count its entries")? {
+        Some(0) => return Ok(()),
+        Some(count) => format!("has {}", render::count(count, "other entry", "other entries")),
+        None => "does not say whether it has other entries".to_owned(),
+    };
+    let why = "whoever uses it will notice, and where memory is short entries may be evicted";
+    Err(Stop::refused(format!("{label} {has}: {why} (--yes goes on all the same)")).into())
+}
+
+/// Where the load goes.
+struct Site<'a> {
+    kind: Kind,
+    dial: Option<Dial>,
+    connect: &'a Connect,
+}
+
+impl Site<'_> {
+    fn target(&self) -> Target<'_> {
+        match (&self.dial, self.kind) {
+            (Some(dial), Kind::Memcached) => Target::Server(Protocol::Memcached, dial),
+            (Some(dial), _) => Target::Server(Protocol::Redis, dial),
+            (None, _) => Target::Store(self.connect),
+        }
+    }
+}
+
+/// The runs, and what the server said before and after.
+struct Measurement {
+    runs: Vec<Summary>,
+    before: Server,
+    after: Server,
+}
+
+/// Writes the keys and does the runs, until one fails.
+fn measure(
+    args: &Args,
+    plan: &Plan,
+    site: &Site<'_>,
+    control: &mut dyn Backend,
+    interrupt: &Interrupt,
+    printer: &mut Printer,
+) -> Result<Measurement> {
+    if !args.no_preload {
+        let mut progress = printer.progress_of("writing keys", Some(u64::from(plan.keys)));
+        plan.preload(control, interrupt, |count| progress.set(count)).context("cannot write the keys")?;
+    }
+    if plan.has(Operation::Incr) {
+        plan.preload_counters(control, interrupt).context("cannot write the counters")?;
+    }
+    let before = control.server().unwrap_or_default();
+    let mut runs: Vec<Summary> = Vec::new();
+    for nth in 1..=args.runs {
+        if interrupt.is_set() {
+            break;
+        }
+        let mut progress = printer.progress("load");
+        let mut last = Progress::default();
+        let mut watch = |now: Progress| {
+            progress.say(show::progress(nth, args.runs, &last, &now));
+            last = now;
+        };
+        let watched = printer.is_watched().then_some(&mut watch as &mut dyn FnMut(Progress));
+        let summary = load(plan, &site.target(), interrupt, watched).context("cannot put load on it")?;
+        let over = summary.trouble.is_some();
+        runs.push(summary);
+        if over {
+            // A server that does not answer is not waited for again.
+            return Ok(Measurement { runs, before, after: Server::default() });
+        }
+    }
+    Ok(Measurement { runs, before, after: control.server().unwrap_or_default() })
+}
+
+/// Deletes the entries of the run. That it could not is said, and not what the run is judged by.
+fn remove(
+    plan: &Plan,
+    control: Box<dyn Backend>,
+    measured: &Result<Measurement>,
+    connect: &Connect,
+    printer: &mut Printer,
+) {
+    let lost = match measured {
+        Ok(measured) => measured.runs.iter().any(|run| run.trouble.is_some()),
+        Err(_) => true,
+    };
+    let control = if lost { connect() } else { Ok(control) };
+    if let Err(error) = control.and_then(|mut control| plan.remove(control.as_mut())) {
+        let (prefix, ttl) = (plan.names.prefix(), render::ttl(Ttl::Left(plan.ttl_s * 1000)));
+        printer.warn(&format!("entries `{prefix}…` may be left, for {ttl} at most: cannot delete them: {error}"));
+    }
+}

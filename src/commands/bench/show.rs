@@ -1,0 +1,452 @@
+//! What a run has found: as a table with sentences, as a record, as rows, as a log.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use anyhow::Result;
+use hdrhistogram::Histogram;
+use serde_json::{Map, Value, json};
+
+use crate::backend::Server;
+use crate::bench::{Distribution, End, Measured, Operation, Pace, Plan, Progress, Sizes, Summary, Tally};
+use crate::render::spark::spark;
+use crate::render::{self, Format, Printer, Record};
+use crate::stats::server::{Rates, percent};
+
+/// The version of the record: it changes when a name or a unit does.
+const SCHEMA: &str = "cachectl.bench/1";
+
+/// Quantiles that are told.
+const QUANTILES: [(&str, f64); 7] =
+    [("p50", 0.5), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99), ("p99.9", 0.999), ("p99.99", 0.9999), ("max", 1.0)];
+
+/// An open loop whose rate is less than this share of what was asked is overloaded.
+const KEPT: f64 = 0.99;
+
+/// All that there is to say of the runs of a plan.
+pub struct Report<'a> {
+    plan: &'a Plan,
+    place: String,
+    /// What all runs measured.
+    pub tally: Tally,
+    /// All operations in one.
+    pub all: Measured,
+    /// Operations a second: the median of the runs.
+    pub throughput: f64,
+    runs: Vec<Summary>,
+    /// Operations a second of each run.
+    throughputs: Vec<f64>,
+    before: &'a Server,
+    after: &'a Server,
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts are shown with less than 53 bits")]
+fn real(count: u64) -> f64 {
+    count as f64
+}
+
+/// What is no number, for want of anything to divide by, is 0.
+fn ratio(part: f64, whole: f64) -> f64 {
+    if whole > 0.0 { part / whole } else { 0.0 }
+}
+
+impl<'a> Report<'a> {
+    /// Of these runs, with what the server said before and after.
+    pub fn new(plan: &'a Plan, place: String, runs: Vec<Summary>, before: &'a Server, after: &'a Server) -> Report<'a> {
+        let mut tally = Tally::default();
+        runs.iter().for_each(|run| tally.add(&run.tally));
+        let done = |run: &Summary| run.tally.operations.iter().flatten().map(|one| one.latency.len()).sum();
+        let throughputs: Vec<f64> = runs.iter().map(|run| ratio(real(done(run)), run.elapsed.as_secs_f64())).collect();
+        let mut sorted = throughputs.clone();
+        sorted.sort_unstable_by(f64::total_cmp);
+        let throughput = match sorted.len() {
+            0 => 0.0,
+            odd if odd % 2 == 1 => sorted[odd / 2],
+            even => (sorted[even / 2 - 1] + sorted[even / 2]) / 2.0,
+        };
+        Report { plan, place, all: tally.all(), tally, throughput, runs, throughputs, before, after }
+    }
+
+    /// Why the last run ended early, if something failed.
+    pub fn trouble(&self) -> Option<&str> {
+        self.runs.iter().find_map(|run| run.trouble.as_deref())
+    }
+
+    /// The share of reads that found an entry.
+    pub fn hit_rate(&self) -> Option<f64> {
+        let reads = self.all.hits + self.all.misses;
+        (reads > 0).then(|| ratio(real(self.all.hits), real(reads)))
+    }
+
+    /// Prints it as it was asked for.
+    ///
+    /// # Errors
+    /// When the output fails.
+    pub fn print(&self, printer: &mut Printer) -> Result<()> {
+        match printer.format() {
+            Format::Csv => {
+                let header: Vec<String> =
+                    self.rows().next().map_or_else(Vec::new, |row| row.into_iter().map(|cell| cell.0).collect());
+                let header: Vec<&str> = header.iter().map(String::as_str).collect();
+                let cells = |row: Vec<(String, Value)>| row.into_iter().map(|(_, value)| cell(value)).collect();
+                let rows: Vec<Vec<String>> = self.rows().map(cells).collect();
+                Ok(printer.csv(&header, &rows)?)
+            }
+            Format::Text => self.text(printer),
+            _ => Ok(printer.record(&self.record())?),
+        }
+    }
+
+    fn seconds(&self) -> f64 {
+        self.runs.iter().map(|run| run.elapsed.as_secs_f64()).sum()
+    }
+
+    fn sum(&self, count: fn(&Summary) -> u64) -> u64 {
+        self.runs.iter().map(count).sum()
+    }
+
+    /// Operations that were done, each with what was measured, and all of them in one.
+    fn operations(&self) -> impl Iterator<Item = (&'static str, &Measured)> {
+        let each = Operation::ALL.into_iter().zip(&self.tally.operations);
+        let each = each.filter_map(|(operation, measured)| Some((operation.name(), measured.as_ref()?)));
+        each.chain([("all", &self.all)])
+    }
+
+    /// Requests a second of an open loop: asked for, and sent.
+    fn offered(&self) -> Option<(f64, f64)> {
+        let Pace::Open(rate) = self.plan.pace else { return None };
+        let sent = self.all.latency.len() + self.tally.errors_count() + self.sum(|run| run.unanswered);
+        // The last replies come after the last requests: they are no part of the time to send in.
+        let seconds = match self.plan.end {
+            End::After(time) if self.runs.iter().all(Summary::is_whole) => {
+                time.as_secs_f64() * real(self.runs.len() as u64)
+            }
+            _ => self.seconds(),
+        };
+        Some((rate, ratio(real(sent), seconds)))
+    }
+
+    /// By Little's law, requests in flight are the rate by the time that each takes: of those that a closed
+    /// loop says it has, how much that is. What is far from 1 was measured wrongly.
+    fn littles_law(&self) -> Option<f64> {
+        let in_flight = real((self.plan.clients * self.plan.pipeline) as u64);
+        let rate = ratio(real(self.all.latency.len()), self.seconds());
+        (self.plan.pace == Pace::Closed).then(|| rate * self.all.latency.mean() / 1e9 / in_flight)
+    }
+
+    /// Processor time of this process for each operation, in microseconds, and how many processors.
+    fn cpu(&self) -> (f64, f64) {
+        let cpu: f64 = self.runs.iter().map(|run| run.cpu.as_secs_f64()).sum();
+        let warmup = self.plan.warmup.as_secs_f64() * real(self.runs.len() as u64);
+        (ratio(cpu * 1e6, real(self.all.latency.len())), ratio(cpu, self.seconds() + warmup))
+    }
+}
+
+/// Nanoseconds as microseconds, to the nanosecond.
+fn us(ns: f64) -> Value {
+    json!((ns.round()) / 1e3)
+}
+
+/// To three digits after the point.
+fn rounded(number: f64) -> Value {
+    json!((number * 1e3).round() / 1e3)
+}
+
+fn cell(value: Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text,
+        other => other.to_string(),
+    }
+}
+
+fn latencies(latency: &Histogram<u64>) -> Map<String, Value> {
+    let quantiles = QUANTILES.iter().map(|(name, quantile)| {
+        let value = if *quantile < 1.0 { latency.value_at_quantile(*quantile) } else { latency.max() };
+        ((*name).to_owned(), us(real(value)))
+    });
+    quantiles.chain([("mean".to_owned(), us(latency.mean()))]).collect()
+}
+
+/// For scripts.
+impl Report<'_> {
+    fn rows(&self) -> impl Iterator<Item = Vec<(String, Value)>> {
+        self.operations().map(|(name, measured)| self.row(name, measured))
+    }
+
+    fn row(&self, name: &str, measured: &Measured) -> Vec<(String, Value)> {
+        let count = measured.latency.len();
+        let named = |(name, value): (&str, Value)| (name.to_owned(), value);
+        let head = [
+            ("operation", json!(name)),
+            ("count", json!(count)),
+            ("throughput", rounded(ratio(real(count), self.seconds()))),
+        ];
+        let tail = [
+            ("hits", json!(measured.hits)),
+            ("misses", json!(measured.misses)),
+            ("bytes_per_s", rounded(ratio(real(measured.bytes), self.seconds()))),
+        ];
+        let latencies = latencies(&measured.latency).into_iter().map(|(name, value)| (format!("{name}_us"), value));
+        head.map(named).into_iter().chain(latencies).chain(tail.map(named)).collect()
+    }
+
+    fn record(&self) -> Record {
+        let (plan, (cpu_us, processors)) = (self.plan, self.cpu());
+        let object = |pairs: Vec<(String, Value)>| Value::Object(pairs.into_iter().collect());
+        let second = |second: &crate::bench::Second| json!({"done": second.done, "errors": second.errors, "latency_max_us": us(real(second.latency_max))});
+        let offered = self.offered().map(|(asked, sent)| {
+            let lateness = self.tally.lateness.as_ref().map(latencies);
+            json!({
+                "asked": rounded(asked), "sent": rounded(sent), "unsent": self.sum(|run| run.unsent),
+                "overloaded": sent < asked * KEPT, "lateness_us": lateness,
+            })
+        });
+        let errors: Map<String, Value> =
+            self.tally.errors.iter().map(|(kind, count)| (kind.clone(), json!(count))).collect();
+        Record::new()
+            .with("schema", SCHEMA)
+            .with("backend", self.place.clone())
+            .with("throughput", rounded(self.throughput))
+            .with("runs", self.throughputs.iter().map(|one| rounded(*one)).collect::<Vec<_>>())
+            .with("loop", if plan.pace == Pace::Closed { "closed" } else { "open" })
+            .with("clients", plan.clients)
+            .with("pipeline", plan.pipeline)
+            .with("threads", plan.threads)
+            .with("keys", plan.keys)
+            .with("seed", plan.seed)
+            .with("elapsed_s", rounded(self.seconds()))
+            .with("count", self.all.latency.len())
+            .with("errors", self.tally.errors_count())
+            .with("errors_by_kind", errors)
+            .with("unanswered", self.sum(|run| run.unanswered))
+            .with("ended_early", self.trouble().map_or(Value::Null, Value::from))
+            .with("latency_us", latencies(&self.all.latency))
+            .with("service_us", self.tally.service.as_ref().map(latencies).map_or(Value::Null, Value::Object))
+            .with("offered", offered.unwrap_or_default())
+            .with("hit_rate", self.hit_rate().map_or(Value::Null, rounded))
+            .with("littles_law", self.littles_law().map_or(Value::Null, rounded))
+            .with("client_cpu_us_per_operation", rounded(cpu_us))
+            .with("client_processors", rounded(processors))
+            .with("operations", self.rows().map(object).collect::<Vec<_>>())
+            .with("server", self.server().map_or(Value::Null, |pairs| object(owned(pairs))))
+            .with("seconds", self.tally.seconds.iter().map(second).collect::<Vec<_>>())
+    }
+
+    /// What the server says has happened meanwhile, all that it does of itself included.
+    fn server(&self) -> Option<Vec<(&'static str, Value)>> {
+        let (before, after) = (self.before, self.after);
+        // Counters that went back began anew: their differences mean nothing.
+        Rates::between(before, after, 1.0)?;
+        let count = |count: fn(&Server) -> Option<u64>| json!(count(after).zip(count(before)).map(|(a, b)| a - b));
+        let cpu = |time: fn(&Server) -> Option<f64>| match time(after).zip(time(before)) {
+            Some((after, before)) => rounded(after - before),
+            None => Value::Null,
+        };
+        Some(vec![
+            ("commands", count(|server| server.commands)),
+            ("hits", count(|server| server.hits)),
+            ("misses", count(|server| server.misses)),
+            ("expired", count(|server| server.expired)),
+            ("evicted", count(|server| server.evicted)),
+            ("network_in", count(|server| server.network_in)),
+            ("network_out", count(|server| server.network_out)),
+            ("cpu_user_s", cpu(|server| server.cpu_user_s)),
+            ("cpu_sys_s", cpu(|server| server.cpu_sys_s)),
+        ])
+    }
+
+    /// Writes the latencies of each operation, in nanoseconds, as HdrHistogram's log of version 1.3.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write_hdr(&self, path: &Path) -> io::Result<()> {
+        let mut text = "#[Histogram log format version 1.3]\n".to_owned();
+        text.push_str("\"StartTimestamp\",\"Interval_Length\",\"Interval_Max\",\"Interval_Compressed_Histogram\"\n");
+        for (name, measured) in self.operations() {
+            let (length, max) = (self.seconds(), real(measured.latency.max()) / 1e6);
+            let packed = super::log::packed(&measured.latency)?;
+            let _ = writeln!(text, "Tag={name},0.000,{length:.3},{max:.3},{packed}");
+        }
+        fs::write(path, text)
+    }
+}
+
+fn owned(pairs: Vec<(&'static str, Value)>) -> Vec<(String, Value)> {
+    pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// For people.
+impl Report<'_> {
+    fn text(&self, printer: &mut Printer) -> Result<()> {
+        printer.line(&render::escape::message(&self.title()))?;
+        printer.line(&self.load())?;
+        let header: Vec<&str> =
+            ["", "count", "per s"].into_iter().chain(QUANTILES.iter().map(|(name, _)| *name)).collect();
+        let header: Vec<&str> = header.into_iter().chain(["mean", "hits", "bytes/s"]).collect();
+        let rows: Vec<Vec<String>> = self.operations().map(|(name, measured)| self.cells(name, measured)).collect();
+        let several = rows.len() > 2;
+        printer.table(&header, if several { &rows } else { &rows[..1] })?;
+        for line in self.sentences() {
+            printer.line(&render::escape::message(&line))?;
+        }
+        Ok(())
+    }
+
+    fn title(&self) -> String {
+        let words = [self.after.product.as_deref(), self.after.version.as_deref()];
+        let words: Vec<&str> = words.into_iter().flatten().collect();
+        if words.is_empty() { self.place.clone() } else { format!("{} at {}", words.join(" "), self.place) }
+    }
+
+    fn load(&self) -> String {
+        let plan = self.plan;
+        let keys = match plan.distribution {
+            Distribution::Uniform => "uniform".to_owned(),
+            Distribution::Zipf(theta) => format!("Zipf {theta}"),
+            Distribution::Gaussian => "Gaussian".to_owned(),
+            Distribution::Sequential => "sequential".to_owned(),
+            Distribution::Latest => "latest".to_owned(),
+        };
+        let sizes = match &plan.sizes {
+            Sizes::Range(least, most) if least == most => render::bytes(u64::from(*least)),
+            Sizes::Range(least, most) => {
+                format!("{} to {}", render::bytes(u64::from(*least)), render::bytes(u64::from(*most)))
+            }
+            Sizes::Weighted(sizes) => format!("{} sizes", sizes.len()),
+        };
+        let pace = match plan.pace {
+            Pace::Closed => "closed loop".to_owned(),
+            Pace::Open(rate) => format!("open loop at {}/s", rate),
+        };
+        format!(
+            "{pace}; {}, pipeline {}; {}, {keys}; values of {sizes}; seed {}; {:.1} s",
+            render::count(plan.clients as u64, "client", "clients"),
+            plan.pipeline,
+            render::count(u64::from(plan.keys), "key", "keys"),
+            plan.seed,
+            self.seconds(),
+        )
+    }
+
+    fn cells(&self, name: &str, measured: &Measured) -> Vec<String> {
+        let (count, seconds) = (measured.latency.len(), self.seconds());
+        let quantiles = QUANTILES.iter().map(|(_, quantile)| match quantile {
+            1.0 => time(real(measured.latency.max())),
+            quantile => time(real(measured.latency.value_at_quantile(*quantile))),
+        });
+        let reads = measured.hits + measured.misses;
+        let hits = if reads > 0 { percent(ratio(real(measured.hits), real(reads))) } else { "-".to_owned() };
+        [name.to_owned(), render::grouped(count), grouped(ratio(real(count), seconds))]
+            .into_iter()
+            .chain(quantiles)
+            .chain([time(measured.latency.mean()), hits, render::bytes(whole(ratio(real(measured.bytes), seconds)))])
+            .collect()
+    }
+
+    fn sentences(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        if self.throughputs.len() > 1 {
+            let (least, most) =
+                self.throughputs.iter().fold((f64::MAX, 0.0_f64), |(a, b), one| (a.min(*one), b.max(*one)));
+            let (median, runs) = (grouped(self.throughput), self.throughputs.len());
+            lines.push(format!(
+                "throughput: {median}/s, the median of {runs} runs from {} to {}",
+                grouped(least),
+                grouped(most)
+            ));
+        }
+        let rates: Vec<f64> = self.tally.seconds.iter().map(|second| real(second.done)).collect();
+        if rates.len() > 2 {
+            // The last second is not a whole one.
+            let shown = &rates[..rates.len() - 1];
+            lines.push(format!("by the second: {}", spark(&shown[shown.len().saturating_sub(60)..])));
+        }
+        lines.extend(self.pace_sentences());
+        if self.tally.errors_count() > 0 {
+            let kinds: Vec<String> = self.tally.errors.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
+            lines.push(format!("errors: {} ({})", self.tally.errors_count(), kinds.join(", ")));
+        }
+        let (cpu_us, processors) = self.cpu();
+        let full = processors > 0.95 * real(self.plan.threads as u64) && self.plan.pace == Pace::Closed;
+        let full = if full { ": as much as there is for it, so --threads may reach more" } else { "" };
+        lines.push(format!("client: {cpu_us:.2} µs of a processor each, {} of one in all{full}", percent(processors)));
+        let shown = |(name, value): (&str, Value)| (!value.is_null()).then(|| format!("{name} {value}"));
+        let server: Vec<String> = self.server().unwrap_or_default().into_iter().filter_map(shown).collect();
+        if !server.is_empty() {
+            lines.push(format!("server meanwhile: {}", server.join(", ")));
+        }
+        lines
+    }
+
+    /// What the latencies mean.
+    fn pace_sentences(&self) -> Vec<String> {
+        let Some((asked, sent)) = self.offered() else {
+            let law = self.littles_law().unwrap_or_default();
+            return vec![
+                "closed loop: a slow answer delays the next question, so waiting is hidden; --rate shows it".to_owned(),
+                format!("Little's law: rate x mean latency is {law:.3} of the requests in flight"),
+            ];
+        };
+        let mut lines = Vec::new();
+        let achieved = grouped(self.throughput);
+        let unsent = match self.sum(|run| run.unsent) {
+            0 => String::new(),
+            unsent => format!("; {} were due and never sent", render::grouped(unsent)),
+        };
+        lines.push(match sent < asked * KEPT {
+            true => {
+                format!(
+                    "offered {}/s, achieved {achieved}/s: overloaded, latencies include backlog{unsent}",
+                    grouped(asked)
+                )
+            }
+            false => format!("offered {}/s, achieved {achieved}/s{unsent}", grouped(asked)),
+        });
+        if let Some(service) = &self.tally.service {
+            let at = |quantile| time(real(service.value_at_quantile(quantile)));
+            lines.push(format!(
+                "latency is from when a request was due; from when it was sent: p50 {}, p99 {}, p99.9 {}, max {}",
+                at(0.5),
+                at(0.99),
+                at(0.999),
+                time(real(service.max())),
+            ));
+        }
+        if let Some(late) = self.tally.lateness.as_ref().filter(|late| !late.is_empty()) {
+            let at = |quantile| time(real(late.value_at_quantile(quantile)));
+            lines.push(format!("sent late, with a connection free: p50 {}, p99 {}", at(0.5), at(0.99)));
+        }
+        lines
+    }
+}
+
+/// Nanoseconds as people read them.
+fn time(ns: f64) -> String {
+    match ns {
+        ns if ns < 999_500.0 => format!("{:.0} µs", ns / 1e3),
+        ns if ns < 99_950_000.0 => format!("{:.2} ms", ns / 1e6),
+        ns if ns < 999_500_000.0 => format!("{:.0} ms", ns / 1e6),
+        ns => format!("{:.2} s", ns / 1e9),
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate is never negative")]
+fn whole(rate: f64) -> u64 {
+    rate.round() as u64
+}
+
+/// A rate as people read it.
+fn grouped(rate: f64) -> String {
+    if rate < 10.0 { format!("{rate:.2}") } else { render::grouped(whole(rate)) }
+}
+
+/// How far run `nth` of `runs` is, since a quarter of a second ago.
+pub fn progress(nth: usize, runs: usize, last: &Progress, now: &Progress) -> String {
+    let run = if runs > 1 { format!("run {nth} of {runs}: ") } else { String::new() };
+    let rate = render::grouped(now.done.saturating_sub(last.done) * 4);
+    let (p50, p99) = (time(real(now.p50)), time(real(now.p99)));
+    format!("{run}{} done, {rate}/s, p50 {p50}, p99 {p99}, errors {}", render::grouped(now.done), now.errors)
+}

@@ -1,0 +1,266 @@
+//! `bench`: that what it says is true, and that it leaves nothing behind.
+
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::process::Stdio;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::env::Env;
+use crate::pty;
+use crate::server::{Certificates, Fake, Memcached, Server};
+
+/// The record of a run with `args` on the backend at `url`, which must have succeeded.
+fn bench(url: &str, args: &[&str]) -> Value {
+    record(&Env::new().ok([&["-b", url, "bench", "-o", "json"], args].concat()))
+}
+
+fn record(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+fn number(record: &Value, path: &str) -> f64 {
+    let value = record.pointer(path).unwrap_or_else(|| panic!("no {path} in {record}"));
+    value.as_f64().unwrap_or_else(|| panic!("{path} is {value} in {record}"))
+}
+
+fn keys_left(server: &Server) -> i64 {
+    match server.command(&[b"DBSIZE"]) {
+        redis::Value::Int(count) => count,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn all_that_was_asked_for_is_done_on_every_way_to_a_server() {
+    let certificates = Certificates::new();
+    let any_client = &["--tls-auth-clients", "no"];
+    let (plain, tls) = (Server::start(&[]), Server::start_tls(&certificates, "good", any_client));
+    let (memcached, socket) = (Memcached::start(&[]), Memcached::start_unix(&[]));
+    let secure = Memcached::start_tls(&certificates, "good", &[]);
+    let ca = certificates.file("ca.pem");
+    let env = Env::new();
+    let urls = [
+        plain.url(),
+        plain.unix_url(),
+        format!("{}?protocol=3", plain.url()),
+        tls.tls_url(),
+        memcached.url(),
+        socket.url(),
+        secure.url(),
+    ];
+    for url in urls {
+        for (pipeline, threads, sizes) in [("1", "1", "0..100"), ("16", "2", "64=9,70000=1")] {
+            let line = ["-b", &url, "--tls-ca", ca.to_str().unwrap(), "bench", "-o", "json", "--requests", "3000"];
+            let load = ["--mix", "get=6,set=3,del=1,incr=1", "--clients", "7", "--key-count", "100"];
+            let shape = ["--pipeline", pipeline, "--threads", threads, "--value-size", sizes];
+            let told = record(&env.ok([&line[..], &load, &shape].concat()));
+            assert_eq!((number(&told, "/count"), number(&told, "/errors")), (3000.0, 0.0), "{url}: {told}");
+            assert!(number(&told, "/throughput") > 0.0 && number(&told, "/hit_rate") > 0.5, "{url}: {told}");
+            assert!((0.0..=1.05).contains(&number(&told, "/littles_law")), "{url}: {told}");
+            let operations = told["operations"].as_array().unwrap();
+            let names: Vec<&str> = operations.iter().map(|row| row["operation"].as_str().unwrap()).collect();
+            assert_eq!(names, ["get", "set", "del", "incr", "all"], "{url}");
+            let each: f64 = operations[..4].iter().map(|row| number(row, "/count")).sum();
+            assert_eq!(each, 3000.0, "{url}");
+        }
+    }
+    assert_eq!((keys_left(&plain), keys_left(&tls)), (0, 0));
+    assert_eq!(env.ok(["-b", &memcached.url(), "ls"]), "");
+}
+
+#[test]
+fn other_stores_are_asked_by_a_thread_a_client() {
+    let env = Env::new();
+    let disk = format!("disk://{}", env.path("cache").display());
+    for (url, hits) in [("memory:", 1.0), (&disk, 1.0), ("dummy:", 0.0)] {
+        let told = record(&env.ok([
+            "-b",
+            url,
+            "bench",
+            "-o",
+            "json",
+            "--requests",
+            "200",
+            "--clients",
+            "3",
+            "--key-count",
+            "20",
+        ]));
+        assert_eq!((number(&told, "/count"), number(&told, "/hit_rate")), (200.0, hits), "{url}: {told}");
+    }
+    assert_eq!(env.ok(["-b", &disk, "ls"]), "");
+    assert!(env.fails(["-b", "memory:", "bench", "--pipeline", "2"], 2).contains("for servers"));
+}
+
+/// A closed loop would hide the stall: 50 requests wait, and no others are sent.
+#[test]
+fn a_stall_of_the_server_is_in_the_latencies_of_an_open_loop() {
+    let server = Server::start(&[]);
+    let told = thread::scope(|scope| {
+        scope.spawn(|| {
+            thread::sleep(Duration::from_secs(3));
+            server.signal("STOP");
+            thread::sleep(Duration::from_secs(1));
+            server.signal("CONT");
+        });
+        bench(&server.url(), &["--rate", "4000", "--duration", "8s", "--seed", "7"])
+    });
+    assert!((500_000.0..1_500_000.0).contains(&number(&told, "/latency_us/p99")), "{told}");
+    assert!(number(&told, "/service_us/p99") < 250_000.0, "{told}");
+    assert!(number(&told, "/latency_us/max") >= 900_000.0, "{told}");
+    let (asked, sent) = (number(&told, "/offered/asked"), number(&told, "/offered/sent"));
+    assert!((sent / asked - 1.0).abs() < 0.001 && number(&told, "/offered/unsent") == 0.0, "{told}");
+    assert_eq!(keys_left(&server), 0);
+}
+
+#[test]
+fn the_rate_is_the_one_that_was_asked_for_or_it_is_said() {
+    let server = Server::start(&[]);
+    for (rate, count) in [("0.5", 1.0), ("100", 200.0), ("1000", 2000.0)] {
+        let told = bench(&server.url(), &["--rate", rate, "--duration", "2s", "--threads", "2"]);
+        assert_eq!((number(&told, "/count"), &told["offered"]["overloaded"]), (count, &Value::Bool(false)), "{told}");
+    }
+    let ran = Env::new().run(["-b", &server.url(), "bench", "--rate", "5000000", "--duration", "1s", "--clients", "2"]);
+    let text = ran.ok();
+    assert!(text.contains("offered 5,000,000/s, achieved") && text.contains("overloaded, latencies include"), "{text}");
+    assert!(text.contains("were due and never sent"), "{text}");
+}
+
+#[test]
+fn a_signal_ends_it_with_what_was_measured_and_no_key_left() {
+    for name in ["INT", "TERM"] {
+        let server = Server::start(&[]);
+        let env = Env::new();
+        let (mut command, line) = env.command(["-b", &server.url(), "bench", "--duration", "60s", "-o", "json"]);
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let deadline = Instant::now() + env.deadline();
+        while !server.info("commandstats").contains("cmdstat_get:") {
+            assert!(Instant::now() < deadline, "{line}");
+            thread::sleep(Duration::from_millis(5));
+        }
+        pty::signal(&child, name);
+        let mut text = String::new();
+        child.stdout.take().unwrap().read_to_string(&mut text).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(130), "{line}");
+        assert!(number(&record(&text), "/count") > 0.0, "{text}");
+        assert_eq!(keys_left(&server), 0, "{name}");
+    }
+}
+
+#[test]
+fn every_entry_has_a_ttl_and_is_what_set_writes() {
+    let server = Server::start(&[]);
+    let mut monitor = UnixStream::connect(server.socket()).unwrap();
+    monitor.write_all(b"MONITOR\r\n").unwrap();
+    let env = Env::new();
+    env.ok(["-b", &server.url(), "set", "cachectl:bench:mine", "abc", "--string", "-s", "string://", "--ttl", "1h"]);
+    let args = ["--mix", "get,set,incr", "--requests", "300", "--value-size", "3", "--key-count", "5", "--yes"];
+    bench(&server.url(), &args);
+    server.command(&[b"DEL", b"cachectl:bench:mine"]);
+    server.command(&[b"ECHO", b"the end"]);
+    let mut seen = Vec::new();
+    let mut part = [0; 1 << 16];
+    while !seen.windows(7).any(|window| window == b"the end") {
+        let count = monitor.read(&mut part).unwrap();
+        seen.extend_from_slice(&part[..count]);
+    }
+    let text = String::from_utf8_lossy(&seen).into_owned();
+    let sets: Vec<Vec<&str>> =
+        text.lines().filter(|line| line.contains("\"SET\"")).map(|line| line.split("\" \"").collect()).collect();
+    let (ours, rest) = sets.split_first().unwrap();
+    assert!(rest.len() > 60, "{text}");
+    for set in rest {
+        // The command, the key, the value, PX and the time: one more or less would be another request.
+        assert_eq!((set.len(), set[3]), (ours.len(), ours[3]), "{set:?}");
+        assert!(set[1].starts_with("cachectl:bench:") && set[4].trim_end_matches('"').parse::<u64>().is_ok());
+    }
+    assert_eq!(keys_left(&server), 0);
+}
+
+#[test]
+fn who_else_uses_the_server_is_not_disturbed_unasked() {
+    let server = Server::start(&[]);
+    server.command(&[b"SET", b"theirs", b"1"]);
+    let env = Env::new();
+    let refused = env.fails(["-b", &server.url(), "bench", "--requests", "10"], 6);
+    assert!(refused.contains("1 other entry") && refused.contains("--yes"), "{refused}");
+    assert_eq!(keys_left(&server), 1);
+    bench(&server.url(), &["--requests", "10", "--yes"]);
+    assert_eq!(keys_left(&server), 1);
+}
+
+#[test]
+fn what_goes_wrong_is_an_error_or_counted_and_never_a_hang() {
+    let env = Env::new().within(Duration::from_secs(30));
+    let free = crate::server::free_port();
+    let refused = env.fails(["-b", &format!("redis://127.0.0.1:{free}/0"), "bench"], 5);
+    assert!(refused.contains("connection refused"), "{refused}");
+    for (args, part) in [
+        (&["--rate", "0"][..], "above 0"),
+        (&["--rate=-1"], "above 0"),
+        (&["--rate", "1e12"], "no machine"),
+        (&["--clients", "0"], "from 1"),
+        (&["--mix", "put=1"], "no operation"),
+        (&["--requests", "1", "--duration", "1s"], "cannot be used"),
+        (&["--fail-on", "p99>5"], "unit"),
+        (&["-o", "python"], "bench prints no values"),
+    ] {
+        let refused = env.fails([&["-b", "dummy:", "bench"], args].concat(), 2);
+        assert!(refused.contains(part), "{args:?}: {refused}");
+    }
+    let full = Server::start(&["--maxmemory", "1", "--maxmemory-policy", "noeviction"]);
+    let told = bench(&full.url(), &["--no-preload", "--mix", "set", "--requests", "100"]);
+    assert_eq!((number(&told, "/errors_by_kind/OOM"), number(&told, "/count")), (100.0, 0.0), "{told}");
+    assert!(!told.to_string().contains("NaN"));
+    let wrong = Fake::always_says(b"$1\r\na\r\n+OK\r\n*1\r\n");
+    let ran = env.run(["-b", &wrong.url(), "--timeout", "1s", "bench", "--no-preload", "--yes", "--clients", "1"]);
+    assert!(ran.status == Some(7) || ran.status == Some(5), "{ran}");
+}
+
+#[test]
+fn a_server_that_dies_ends_the_run_with_what_was_measured() {
+    for name in ["KILL", "STOP"] {
+        let server = Server::start(&[]);
+        let ran = thread::scope(|scope| {
+            scope.spawn(|| {
+                while !server.info("commandstats").contains("cmdstat_get:") {
+                    thread::sleep(Duration::from_millis(5));
+                }
+                thread::sleep(Duration::from_millis(200));
+                server.signal(name);
+            });
+            let line = ["-b", &server.url(), "--timeout", "1s", "bench", "--duration", "20s", "-o", "json"];
+            Env::new().run(line)
+        });
+        assert_eq!(ran.status, Some(7), "{ran}");
+        let (told, stderr) = (record(&String::from_utf8_lossy(&ran.stdout)), ran.stderr());
+        assert!(number(&told, "/count") > 0.0 && told["ended_early"].is_string(), "{told}");
+        assert!(stderr.contains("the run ended early") && stderr.contains("may be left"), "{stderr}");
+        assert!(ran.took < Duration::from_secs(15), "{ran}");
+    }
+}
+
+#[test]
+fn conditions_and_files_are_for_scripts() {
+    let server = Server::start(&[]);
+    let env = Env::new();
+    let names = env.file("names", "a\nb c\nd\n");
+    let line = ["-b", &server.url(), "bench", "--requests", "500", "--keys", names.to_str().unwrap()];
+    let hdr = env.path("log");
+    let more = ["-o", "csv", "--runs", "3", "--hdr", hdr.to_str().unwrap(), "--fail-on", "errors>0,max>3600s"];
+    let csv = env.ok([&line[..], &more].concat());
+    let rows: Vec<Vec<&str>> = csv.lines().map(|line| line.split(',').collect()).collect();
+    assert_eq!((rows[0][0], rows[0][2], rows[0][3]), ("operation", "throughput", "p50_us"));
+    assert_eq!(rows.iter().map(|row| row[0]).collect::<Vec<_>>(), ["operation", "get", "set", "all"]);
+    assert_eq!(rows[3][1], "1500");
+    let log = std::fs::read_to_string(hdr).unwrap();
+    for tag in ["Tag=get,0.000,", "Tag=set,", "Tag=all,", ",HISTF"] {
+        assert!(log.contains(tag), "{log}");
+    }
+    let ran = env.run([&line[..], &["--fail-on", "throughput>1,mean<1ns"]].concat());
+    assert!(ran.status == Some(1) && ran.stderr().contains("throughput>1 holds"), "{ran}");
+    assert_eq!(keys_left(&server), 0);
+}
