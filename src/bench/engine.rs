@@ -27,6 +27,13 @@ const WRITE_MOST: usize = 64 << 10;
 /// takes longer than a reply does.
 const SPIN: u64 = 50_000;
 
+/// After looking in vain so often, a thread looks only now and then: the server is slower than that, or
+/// has no processor while this thread has one.
+const VAIN_MOST: u32 = 4;
+
+/// How often is now and then: once in so many waits.
+const NOW_AND_THEN: u32 = 32;
+
 /// From more connections on there is always something to do, and looking would cost others the processor.
 const SPINNERS_MOST: usize = 4;
 
@@ -80,6 +87,8 @@ struct Loop<'a> {
     output: Vec<u8>,
     in_flight: usize,
     spins: bool,
+    /// How often it looked in vain lately, or was about to.
+    vain: u32,
     /// When something was heard, or first asked.
     heard: u64,
     /// Of an open loop: the connections that may send, each as often as it may.
@@ -119,6 +128,7 @@ impl Engine<'_> {
             input: vec![0; READ_MOST],
             output: Vec::with_capacity(2 * WRITE_MOST),
             in_flight: 0,
+            vain: 0,
             heard: 0,
             slots_since: 0,
         };
@@ -169,14 +179,16 @@ impl Loop<'_> {
         if self.engine.schedule.is_open() && (!self.slots.is_empty() || self.in_flight == 0) {
             least = due.map_or(WAIT_MOST, |due| due.saturating_sub(now).min(WAIT_MOST));
         }
-        if self.spins {
+        if self.spins && (self.vain < VAIN_MOST || self.vain.is_multiple_of(NOW_AND_THEN)) {
             while self.engine.signal.now() - now < SPIN {
-                match self.poller.wait(Duration::ZERO).map_err(failed)? {
-                    0 => {}
-                    count => return Ok(count),
+                let count = self.poller.wait(Duration::ZERO).map_err(failed)?;
+                if count > 0 {
+                    self.vain = 0;
+                    return Ok(count);
                 }
             }
         }
+        self.vain = self.vain.wrapping_add(1);
         self.poller.wait(Duration::from_nanos(least)).map_err(failed)
     }
 

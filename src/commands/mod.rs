@@ -55,7 +55,8 @@ macro_rules! commands {
             /// Whatever stopped it; [`Exit::of`] says with which status.
             pub fn run(self, global: &Global, printer: &mut Printer) -> Result<Exit> {
                 if printer.format() == Format::Csv && !matches!(self, Command::Stats(_) | Command::Bench(_)) {
-                    return Err(Stop::usage("-o csv is for tables, and this command prints none: stats and bench do").into());
+                    let told = "-o csv is for tables, and this command prints none: stats and bench do";
+                    return Err(Stop::usage(told).into());
                 }
                 match self {
                     $(Command::$variant(args) => $module::run(&args, global, printer),)*

@@ -10,7 +10,7 @@ use hdrhistogram::Histogram;
 use serde_json::{Map, Value, json};
 
 use crate::backend::Server;
-use crate::bench::{Distribution, End, Measured, Operation, Pace, Plan, Progress, Sizes, Summary, Tally};
+use crate::bench::{Distribution, End, Measured, Operation, Pace, Plan, Progress, Second, Sizes, Summary, Tally};
 use crate::render::spark::spark;
 use crate::render::{self, Format, Printer, Record};
 use crate::stats::server::{Rates, percent};
@@ -87,8 +87,8 @@ impl<'a> Report<'a> {
     pub fn print(&self, printer: &mut Printer) -> Result<()> {
         match printer.format() {
             Format::Csv => {
-                let header: Vec<String> =
-                    self.rows().next().map_or_else(Vec::new, |row| row.into_iter().map(|cell| cell.0).collect());
+                let names = |row: Vec<(String, Value)>| row.into_iter().map(|(name, _)| name).collect();
+                let header: Vec<String> = self.rows().next().map(names).unwrap_or_default();
                 let header: Vec<&str> = header.iter().map(String::as_str).collect();
                 let cells = |row: Vec<(String, Value)>| row.into_iter().map(|(_, value)| cell(value)).collect();
                 let rows: Vec<Vec<String>> = self.rows().map(cells).collect();
@@ -196,7 +196,10 @@ impl Report<'_> {
     fn record(&self) -> Record {
         let (plan, (cpu_us, processors)) = (self.plan, self.cpu());
         let object = |pairs: Vec<(String, Value)>| Value::Object(pairs.into_iter().collect());
-        let second = |second: &crate::bench::Second| json!({"done": second.done, "errors": second.errors, "latency_max_us": us(real(second.latency_max))});
+        let second = |second: &Second| {
+            let latency_max = us(real(second.latency_max));
+            json!({"done": second.done, "errors": second.errors, "latency_max_us": latency_max})
+        };
         let offered = self.offered().map(|(asked, sent)| {
             let lateness = self.tally.lateness.as_ref().map(latencies);
             json!({
@@ -204,8 +207,8 @@ impl Report<'_> {
                 "overloaded": sent < asked * KEPT, "lateness_us": lateness,
             })
         });
-        let errors: Map<String, Value> =
-            self.tally.errors.iter().map(|(kind, count)| (kind.clone(), json!(count))).collect();
+        let errors = self.tally.errors.iter().map(|(kind, count)| (kind.clone(), json!(count)));
+        let errors: Map<String, Value> = errors.collect();
         Record::new()
             .with("schema", SCHEMA)
             .with("backend", self.place.clone())
