@@ -5,8 +5,8 @@ use std::os::fd::AsFd;
 use std::time::Duration;
 
 use rustix::buffer::spare_capacity;
-use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
 use rustix::io::{Errno, Result};
 use rustix::thread::set_current_timer_slack;
@@ -60,27 +60,36 @@ impl Poller {
         epoll::modify(&self.epoll, line, EventData::new_u64(which as u64), flags)
     }
 
-    /// Waits for so long at most; how many are ready, which [`Poller::ready`] tells.
+    /// Waits for so long at most, to the microsecond; how many are ready, which [`Poller::ready`] tells.
     ///
     /// # Errors
     /// The system's.
     pub fn wait(&mut self, timeout: Duration) -> Result<usize> {
         self.events.clear();
-        let mut waited = self.wait_exactly(timeout);
-        if waited == Err(Errno::NOSYS) {
-            // Before Linux 5.11 there are only whole milliseconds.
-            let ms = u64::try_from(timeout.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
-            waited = self.wait_exactly(Duration::from_millis(ms));
-        }
+        let waited = match timeout.subsec_nanos() % 1_000_000 {
+            0 => self.wait_for(timeout),
+            // epoll_wait knows whole milliseconds only, and waits longer rather than not long enough.
+            _ => match self.sleep(timeout) {
+                Ok(0) => Ok(0),
+                Ok(_) => self.wait_for(Duration::ZERO),
+                Err(error) => Err(error),
+            },
+        };
         match waited {
             Err(Errno::INTR) => Ok(0),
             waited => waited,
         }
     }
 
-    fn wait_exactly(&mut self, timeout: Duration) -> Result<usize> {
+    fn wait_for(&mut self, timeout: Duration) -> Result<usize> {
         let timeout = Timespec::try_from(timeout).map_err(|_| Errno::INVAL)?;
         epoll::wait(&self.epoll, spare_capacity(&mut self.events), Some(&timeout))
+    }
+
+    /// Waits until anything is ready; 0 when the time is up.
+    fn sleep(&self, timeout: Duration) -> Result<usize> {
+        let timeout = Timespec::try_from(timeout).map_err(|_| Errno::INVAL)?;
+        poll(&mut [PollFd::new(&self.epoll, PollFlags::IN)], Some(&timeout))
     }
 
     /// One of those that the last wait has found.
@@ -93,5 +102,37 @@ impl Poller {
             readable: flags.intersects(EventFlags::IN | EventFlags::HUP | EventFlags::ERR),
             writable: flags.intersects(EventFlags::OUT),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::os::unix::net::UnixStream;
+    use std::time::Instant;
+
+    use super::*;
+
+    #[test]
+    fn a_wait_is_not_rounded_to_milliseconds() {
+        let mut poller = Poller::new().unwrap();
+        let (mut here, there) = UnixStream::pair().unwrap();
+        poller.add(7, &there).unwrap();
+        // The shortest of many: any of them may be late on a busy machine.
+        let waits = (0..200).map(|_| {
+            let start = Instant::now();
+            assert_eq!(poller.wait(Duration::from_micros(100)), Ok(0));
+            start.elapsed()
+        });
+        let shortest = waits.min().unwrap();
+        assert!((Duration::from_micros(100)..Duration::from_micros(900)).contains(&shortest), "{shortest:?}");
+        here.write_all(b"x").unwrap();
+        for timeout in [Duration::from_micros(100), Duration::from_secs(9), Duration::ZERO] {
+            assert_eq!(poller.wait(timeout), Ok(1));
+            assert_eq!(poller.ready(0), Ready { which: 7, readable: true, writable: false });
+        }
+        poller.await_room(7, &there, true).unwrap();
+        assert_eq!(poller.wait(Duration::ZERO), Ok(1));
+        assert!(poller.ready(0).writable);
     }
 }

@@ -60,7 +60,10 @@ impl Read for Line {
 
 impl Write for Line {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.write_vectored(&[IoSlice::new(bytes)])
+        match &self.tls {
+            None => self.socket.write(bytes),
+            Some(_) => self.write_vectored(&[IoSlice::new(bytes)]),
+        }
     }
 
     fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
