@@ -6,12 +6,14 @@
 //! poller     waiting for connections      engine     an event loop, for servers
 //! worker     a thread a client, for all other stores
 //! run        the threads, from start to end
+//! compare    whether one set of runs is faster than another
 //! ```
 //!
 //! It touches only entries of its own, whose names begin with that of the run; each has a ttl, for when
 //! nobody is left to delete them. What it measures is what a caller would have seen: in an open
 //! loop latencies count from the time when a request was due.
 
+pub mod compare;
 mod engine;
 mod histogram;
 mod poller;

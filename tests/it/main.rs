@@ -4,6 +4,7 @@
 mod auto;
 mod backends;
 mod bench;
+mod bench_compare;
 #[path = "../fuzz/bodies.rs"]
 mod bodies;
 mod codecs;

@@ -112,6 +112,42 @@ fn size(text: &str) -> Result<u32, String> {
     }
 }
 
+/// Writes what [`mix`] reads.
+pub fn mix_text(mix: &Mix) -> String {
+    let parts = Operation::ALL.into_iter().zip(mix).filter(|(_, weight)| **weight > 0);
+    parts.map(|(operation, weight)| format!("{}={weight}", operation.name())).collect::<Vec<_>>().join(",")
+}
+
+/// Writes what [`distribution`] reads.
+pub fn distribution_text(distribution: Distribution) -> String {
+    match distribution {
+        Distribution::Uniform => "uniform".to_owned(),
+        Distribution::Zipf(theta) => format!("zipf:{theta}"),
+        Distribution::Gaussian => "gaussian".to_owned(),
+        Distribution::Sequential => "sequential".to_owned(),
+        Distribution::Latest => "latest".to_owned(),
+    }
+}
+
+/// Writes what [`sizes`] reads.
+pub fn sizes_text(sizes: &Sizes) -> String {
+    match sizes {
+        Sizes::Range(least, most) if least == most => least.to_string(),
+        Sizes::Range(least, most) => format!("{least}..{most}"),
+        Sizes::Weighted(sizes) => {
+            sizes.iter().map(|(size, weight)| format!("{size}={weight}")).collect::<Vec<_>>().join(",")
+        }
+    }
+}
+
+/// Reads a percentage, as a share.
+pub fn share(text: &str) -> Result<f64, String> {
+    match text.strip_suffix('%').unwrap_or(text).trim().parse::<f64>() {
+        Ok(percent) if (0.0..100.0).contains(&percent) => Ok(percent / 100.0),
+        _ => Err("expected a percentage from 0 to below 100, such as 5%".to_owned()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,9 +169,26 @@ mod tests {
         for wrong in ["", "x", "2..1", "64=0", "64=1,65", "1GiB", "513MiB", "-1", "99999999999999999999k"] {
             assert!(sizes(wrong).is_err(), "{wrong}");
         }
+        assert_eq!((share("5%"), share("0.5")), (Ok(0.05), Ok(0.005)));
+        for wrong in ["", "%", "-1%", "100%", "nan", "5%%"] {
+            assert!(share(wrong).is_err(), "{wrong}");
+        }
         assert_eq!(rate("0.5"), Ok(0.5));
         for wrong in ["0", "-1", "nan", "inf", "x", "1e9"] {
             assert!(rate(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        for text in ["get=90,set=10", "incr=1"] {
+            assert_eq!(mix_text(&mix(text).unwrap().0), text);
+        }
+        for text in ["uniform", "zipf:0.99", "gaussian", "sequential", "latest"] {
+            assert_eq!(distribution_text(distribution(text).unwrap()), text);
+        }
+        for text in ["64", "0..1024", "64=90,4096=10"] {
+            assert_eq!(sizes_text(&sizes(text).unwrap()), text);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! `bench`: load on a server or a store, and what it does to it.
 
 mod arguments;
+mod compare;
 mod log;
 mod show;
 mod threshold;
@@ -34,7 +35,10 @@ use crate::render::{self, Format, Printer};
 /// backend that has other entries takes --yes. The status is 1 when a condition of --fail-on holds, and 7 when the
 /// server went away and what is shown was measured before.
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// Connections
     #[arg(long, short, value_name = "N", default_value_t = 50, value_parser = arguments::number::<usize>(1, 100_000))]
     clients: usize,
@@ -91,6 +95,15 @@ pub struct Args {
     yes: bool,
 }
 
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Say whether the load of one record went better than that of another
+    Compare(compare::Args),
+}
+
+/// What both print.
+const OUTPUTS: &str = "bench prints no values: its outputs are -o text, -o json, -o jsonl and -o csv";
+
 /// How long entries stay after the run, at least, should nobody delete them.
 const TTL_SPARE_S: u64 = 3600;
 
@@ -98,9 +111,11 @@ const TTL_SPARE_S: u64 = 3600;
 const TTL_S: u64 = 86_400;
 
 pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> {
+    if let Some(Command::Compare(args)) = &args.command {
+        return compare::run(args, global, printer);
+    }
     if matches!(printer.format(), Format::Plain | Format::Python | Format::Raw) {
-        let told = "bench prints no values: its outputs are -o text, -o json, -o jsonl and -o csv";
-        return Err(Stop::usage(told).into());
+        return Err(Stop::usage(OUTPUTS).into());
     }
     let (options, connect) = target::connect(global, printer)?;
     let url = global.backend_url();

@@ -9,6 +9,7 @@ use anyhow::Result;
 use hdrhistogram::Histogram;
 use serde_json::{Map, Value, json};
 
+use super::arguments;
 use crate::backend::Server;
 use crate::bench::{Distribution, End, Measured, Operation, Pace, Plan, Progress, Second, Sizes, Summary, Tally};
 use crate::render::spark::spark;
@@ -16,7 +17,7 @@ use crate::render::{self, Format, Printer, Record};
 use crate::stats::server::{Rates, percent};
 
 /// The version of the record: it changes when a name or a unit does.
-const SCHEMA: &str = "cachectl.bench/1";
+pub const SCHEMA: &str = "cachectl.bench/1";
 
 /// Quantiles that are told.
 const QUANTILES: [(&str, f64); 7] =
@@ -107,11 +108,8 @@ impl<'a> Report<'a> {
         self.runs.iter().map(count).sum()
     }
 
-    /// Operations that were done, each with what was measured, and all of them in one.
     fn operations(&self) -> impl Iterator<Item = (&'static str, &Measured)> {
-        let each = Operation::ALL.into_iter().zip(&self.tally.operations);
-        let each = each.filter_map(|(operation, measured)| Some((operation.name(), measured.as_ref()?)));
-        each.chain([("all", &self.all)])
+        operations(&self.tally, &self.all)
     }
 
     /// Requests a second of an open loop: asked for, and sent.
@@ -150,11 +148,12 @@ fn us(ns: f64) -> Value {
 }
 
 /// To three digits after the point.
-fn rounded(number: f64) -> Value {
+pub fn rounded(number: f64) -> Value {
     json!((number * 1e3).round() / 1e3)
 }
 
-fn cell(value: Value) -> String {
+/// A value in a row.
+pub fn cell(value: Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::String(text) => text,
@@ -170,32 +169,48 @@ fn latencies(latency: &Histogram<u64>) -> Map<String, Value> {
     quantiles.chain([("mean".to_owned(), us(latency.mean()))]).collect()
 }
 
+/// Operations that were done, each with what was measured, and all of them in one.
+fn operations<'a>(tally: &'a Tally, all: &'a Measured) -> impl Iterator<Item = (&'static str, &'a Measured)> {
+    let each = Operation::ALL.into_iter().zip(&tally.operations);
+    let each = each.filter_map(|(operation, measured)| Some((operation.name(), measured.as_ref()?)));
+    each.chain([("all", all)])
+}
+
+fn row(name: &str, measured: &Measured, seconds: f64) -> Vec<(String, Value)> {
+    let count = measured.latency.len();
+    let named = |(name, value): (&str, Value)| (name.to_owned(), value);
+    let head =
+        [("operation", json!(name)), ("count", json!(count)), ("throughput", rounded(ratio(real(count), seconds)))];
+    let tail = [
+        ("hits", json!(measured.hits)),
+        ("misses", json!(measured.misses)),
+        ("bytes_per_s", rounded(ratio(real(measured.bytes), seconds))),
+    ];
+    let latencies = latencies(&measured.latency).into_iter().map(|(name, value)| (format!("{name}_us"), value));
+    head.map(named).into_iter().chain(latencies).chain(tail.map(named)).collect()
+}
+
+fn object(pairs: Vec<(String, Value)>) -> Value {
+    Value::Object(pairs.into_iter().collect())
+}
+
 /// For scripts.
 impl Report<'_> {
     fn rows(&self) -> impl Iterator<Item = Vec<(String, Value)>> {
-        self.operations().map(|(name, measured)| self.row(name, measured))
+        self.operations().map(|(name, measured)| row(name, measured, self.seconds()))
     }
 
-    fn row(&self, name: &str, measured: &Measured) -> Vec<(String, Value)> {
-        let count = measured.latency.len();
-        let named = |(name, value): (&str, Value)| (name.to_owned(), value);
-        let head = [
-            ("operation", json!(name)),
-            ("count", json!(count)),
-            ("throughput", rounded(ratio(real(count), self.seconds()))),
-        ];
-        let tail = [
-            ("hits", json!(measured.hits)),
-            ("misses", json!(measured.misses)),
-            ("bytes_per_s", rounded(ratio(real(measured.bytes), self.seconds()))),
-        ];
-        let latencies = latencies(&measured.latency).into_iter().map(|(name, value)| (format!("{name}_us"), value));
-        head.map(named).into_iter().chain(latencies).chain(tail.map(named)).collect()
+    /// The rows of each run alone: how much runs differ is what `bench compare` judges by.
+    fn each_run(&self) -> Vec<Value> {
+        let rows = |run: &Summary| {
+            let (all, seconds) = (run.tally.all(), run.elapsed.as_secs_f64());
+            operations(&run.tally, &all).map(|(name, measured)| object(row(name, measured, seconds))).collect()
+        };
+        self.runs.iter().map(rows).collect()
     }
 
     fn record(&self) -> Record {
         let (plan, (cpu_us, processors)) = (self.plan, self.cpu());
-        let object = |pairs: Vec<(String, Value)>| Value::Object(pairs.into_iter().collect());
         let second = |second: &Second| {
             let latency_max = us(real(second.latency_max));
             json!({"done": second.done, "errors": second.errors, "latency_max_us": latency_max})
@@ -219,6 +234,9 @@ impl Report<'_> {
             .with("pipeline", plan.pipeline)
             .with("threads", plan.threads)
             .with("keys", plan.keys)
+            .with("key_distribution", arguments::distribution_text(plan.distribution))
+            .with("mix", arguments::mix_text(&plan.mix))
+            .with("value_size", arguments::sizes_text(&plan.sizes))
             .with("seed", plan.seed)
             .with("elapsed_s", rounded(self.seconds()))
             .with("count", self.all.latency.len())
@@ -234,6 +252,7 @@ impl Report<'_> {
             .with("client_cpu_us_per_operation", rounded(cpu_us))
             .with("client_processors", rounded(processors))
             .with("operations", self.rows().map(object).collect::<Vec<_>>())
+            .with("each_run", self.each_run())
             .with("server", self.server().map_or(Value::Null, |pairs| object(owned(pairs))))
             .with("seconds", self.tally.seconds.iter().map(second).collect::<Vec<_>>())
     }
@@ -427,7 +446,7 @@ impl Report<'_> {
 }
 
 /// Nanoseconds as people read them.
-fn time(ns: f64) -> String {
+pub fn time(ns: f64) -> String {
     match ns {
         ns if ns < 999_500.0 => format!("{:.0} µs", ns / 1e3),
         ns if ns < 99_950_000.0 => format!("{:.2} ms", ns / 1e6),
@@ -442,7 +461,7 @@ fn whole(rate: f64) -> u64 {
 }
 
 /// A rate as people read it.
-fn grouped(rate: f64) -> String {
+pub fn grouped(rate: f64) -> String {
     if rate < 10.0 { format!("{rate:.2}") } else { render::grouped(whole(rate)) }
 }
 
