@@ -21,7 +21,7 @@ fn record(runs: &[(f64, f64)]) -> Value {
 /// The status of comparing `a` with `b`, and what was said.
 fn compare(a: &Value, b: &Value, args: &[&str]) -> (Option<i32>, String, String) {
     let env = Env::new();
-    let (a, b) = (env.file("a.json", &a.to_string()), env.file("b.json", &b.to_string()));
+    let (a, b) = (env.file("a.json", a.to_string()), env.file("b.json", b.to_string()));
     let files = ["bench", "compare", a.to_str().unwrap(), b.to_str().unwrap()];
     let ran = env.run([&files[..], args].concat());
     (ran.status, String::from_utf8_lossy(&ran.stdout).into_owned(), ran.stderr())
@@ -122,7 +122,7 @@ fn what_cannot_be_compared_is_not() {
         assert!(status == Some(0) && stderr.contains(part), "{part}: {stderr}");
     }
     let env = Env::new();
-    let (good, text) = (env.file("a.json", &good.to_string()), env.file("b.json", "no json"));
+    let (good, text) = (env.file("a.json", good.to_string()), env.file("b.json", "no json"));
     let (good, text) = (good.to_str().unwrap(), text.to_str().unwrap());
     assert!(env.fails(["bench", "compare", good, text], 2).contains("not what bench -o json prints"));
     assert!(env.fails(["bench", "compare", good, "/nowhere.json"], 2).contains("cannot open"));
