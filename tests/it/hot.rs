@@ -1,12 +1,14 @@
 //! `stats --keys --hot`: the most used keys, counted by the server or watched.
 
+use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::env::Env;
+use crate::pty;
 use crate::server::Server;
 
 /// What `stats --keys` says with these arguments, and its remarks.
@@ -76,4 +78,62 @@ fn who_may_not_watch_is_told_so() {
     let remarks = ran.stderr();
     assert!(remarks.contains("left out: --hot:") && remarks.contains("NOPERM"), "{remarks}");
     assert!(!ran.ok().is_empty());
+}
+
+/// A watch of a minute, once it has begun.
+fn watching(server: &Server, env: &Env) -> std::process::Child {
+    let (mut command, _) =
+        env.command(["-b", &server.url(), "stats", "--keys", "--hot", "--monitor", "1m", "-o", "json"]);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let start = Instant::now();
+    while !server.info("commandstats").contains("cmdstat_monitor") {
+        assert!(start.elapsed() < Duration::from_secs(60), "it never watched");
+        thread::sleep(Duration::from_millis(10));
+    }
+    child
+}
+
+#[test]
+fn a_watch_that_is_interrupted_shows_what_was_found() {
+    let (server, env) = (Server::start(&[]), Env::new());
+    server.command(&[b"SET", b"a", b"v"]);
+    let child = watching(&server, &env);
+    server.command(&[b"GET", b"b"]);
+    thread::sleep(Duration::from_millis(300));
+    pty::signal(&child, "INT");
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{output:?}");
+    let stats: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&stats["entries"], &stats["partial"]), (&Value::from(1), &Value::from("interrupted")));
+    assert_eq!(hottest(&stats), ["b"]);
+}
+
+#[test]
+fn a_server_that_goes_away_while_it_is_watched_leaves_what_was_found_before() {
+    let (server, env) = (Server::start(&[]), Env::new());
+    server.command(&[b"SET", b"a", b"v"]);
+    let child = watching(&server, &env);
+    drop(server);
+    let output = child.wait_with_output().unwrap();
+    let stats: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let remarks = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), &stats["entries"]), (Some(7), &Value::from(1)), "{remarks}");
+    assert!(remarks.contains("cannot find the most used keys"), "{remarks}");
+}
+
+#[test]
+fn a_command_may_be_longer_than_the_memory() {
+    let (server, env) = (Server::start(&[]), Env::new().within_mib(160));
+    let child = watching(&server, &env);
+    // Four bytes for each in what MONITOR repeats.
+    server.command(&[b"SET", b"long", &vec![0; 64 << 20]]);
+    for key in [&b"long"[..], b"short"] {
+        server.command(&[b"STRLEN", key]);
+    }
+    thread::sleep(Duration::from_secs(2));
+    pty::signal(&child, "INT");
+    let output = child.wait_with_output().unwrap();
+    let stats: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((output.status.code(), hottest(&stats)), (Some(130), vec!["long", "short"]), "{output:?}");
+    assert_eq!(stats["hottest"][0]["frequency"], 2, "{stats}");
 }

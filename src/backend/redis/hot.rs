@@ -4,7 +4,7 @@
 //! and keep the top. MONITOR repeats every command to this client, which costs a busy server up to half
 //! of its speed: so it is never used unless asked for, and ends at its time whatever comes.
 
-use std::io::{self, BufRead as _};
+use std::io::{self, BufRead as _, Read as _};
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
@@ -13,12 +13,15 @@ use redis::{RedisResult, Value, cmd};
 
 use super::frames::{Frame, Frames};
 use super::link::{Link, Trouble};
-use super::reply::{LINE_MOST, malformed};
+use super::reply::malformed;
 use super::{command, fault, read};
 use crate::backend::{Error, Heat};
 
 /// Keys that are counted at the same time. Those that came once only go when there are more.
 const KEYS_MOST: usize = 100_000;
+
+/// Bytes of a command that are kept: its keys stand at the beginning, and a value may be as long as it likes.
+const COMMAND_MOST: usize = 64 << 10;
 
 /// How long to wait for a line before it is looked whether to go on.
 const LOOK: Duration = Duration::from_millis(100);
@@ -146,21 +149,25 @@ pub fn watched(
             _ => return Err(malformed().into()),
         }
         let end = Instant::now() + time;
-        let mut line = Vec::new();
+        let (mut line, mut is_counted) = (Vec::new(), false);
         while Instant::now() < end && wait(Duration::ZERO).is_continue() {
-            match stream.within(LOOK).read_until(b'\n', &mut line) {
+            let left = (COMMAND_MOST - line.len()) as u64;
+            match stream.within(LOOK).take(left).read_until(b'\n', &mut line) {
                 Ok(0) => return Err(Trouble::from(io::Error::from(io::ErrorKind::UnexpectedEof))),
-                Ok(_) if line.ends_with(b"\n") => {
-                    count(&line, database, &mut counts)?;
+                Ok(_) => {
+                    let is_whole = line.ends_with(b"\n");
+                    if !is_whole && line.len() < COMMAND_MOST {
+                        continue;
+                    }
+                    if !is_counted {
+                        count(&line, database, &mut counts)?;
+                    }
+                    // What follows of one that is longer is passed over.
+                    is_counted = !is_whole;
                     line.clear();
                 }
-                Ok(_) => {}
                 Err(error) if matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock) => {}
                 Err(error) => return Err(error.into()),
-            }
-            if line.len() as u64 > LINE_MOST * 16 {
-                // A command with a huge value: its beginning is enough, but the rest has to pass.
-                line.truncate(LINE_MOST as usize);
             }
         }
         Ok(())

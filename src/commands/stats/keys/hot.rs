@@ -3,56 +3,69 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
-
 use super::super::Source;
-use super::Entries;
-use crate::backend::{ErrorKind, Search};
+use crate::backend::survey::Surveyed;
+use crate::backend::{Error, ErrorKind, Heat, Search};
 use crate::cache;
 use crate::entry::Kind;
 use crate::interrupt::Interrupt;
 use crate::render::{Printer, escape};
-use crate::stats::Listed;
+use crate::stats::{Listed, Report};
 
 /// How long a server looks for hot keys by itself.
 const LOOK: Duration = Duration::from_secs(5);
 
-/// The most used keys of the next seconds, or a word on how they could be found.
+/// Which keys are to be found, and how.
+pub struct Wanted<'a> {
+    /// How many.
+    pub most: usize,
+    /// For how long every command is to be watched, where it is.
+    pub monitor: Option<Duration>,
+    /// The server's policy, which does not count uses.
+    pub policy: Option<&'a str>,
+}
+
+/// Adds the most used keys of the next seconds to `report`. What cannot be asked, and that the user had
+/// enough, is added to what was told of the walk before.
 pub fn find(
-    args: &Entries,
+    wanted: &Wanted<'_>,
     source: &mut Source,
-    policy: Option<&str>,
+    mut told: Surveyed,
+    report: &mut Report,
     interrupt: &Interrupt,
     printer: &mut Printer,
-) -> Result<Vec<Listed>> {
-    let Some(most) = args.hot else { return Ok(Vec::new()) };
+) -> Result<Surveyed, cache::Error> {
+    if told.stopped {
+        return Ok(told);
+    }
     let mut wait = |time| if interrupt.wait(time) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
-    let (time, monitor) = (args.monitor.unwrap_or(LOOK), args.monitor.is_some());
-    let heats = match source.cache.hottest(most, &mut Search { time, monitor, wait: &mut wait }) {
+    let (time, monitor) = (wanted.monitor.unwrap_or(LOOK), wanted.monitor.is_some());
+    let heats = match source.cache.hottest(wanted.most, &mut Search { time, monitor, wait: &mut wait }) {
         Ok(heats) => heats,
         Err(cache::Error::Backend(error)) if error.kind == ErrorKind::Unsupported && !monitor => {
-            printer.note(&no_counts(source, policy));
-            return Ok(Vec::new());
+            told.withheld.push(no_counts(source, wanted.policy));
+            return Ok(told);
         }
         Err(cache::Error::Backend(error)) if error.kind == ErrorKind::Denied => {
-            printer.note(&format!("left out: --hot: {error}"));
-            return Ok(Vec::new());
+            told.withheld.push(format!("--hot: {error}"));
+            return Ok(told);
         }
-        Err(error) => return Err(error).context("cannot find the most used keys"),
+        Err(cache::Error::Backend(Error { kind, message })) => {
+            return Err(Error::new(kind, format!("cannot find the most used keys: {message}")).into());
+        }
+        Err(error) => return Err(error),
     };
+    told.stopped = interrupt.is_set();
     if let Some(heat) = heats.first() {
         printer.note(&format!("uses are {} in {}s", heat.unit, time.as_secs_f64()));
     }
-    let listed = |heat: crate::backend::Heat| Listed {
-        key_bytes: heat.key.len(),
-        key: heat.key,
-        kind: None,
-        size: None,
-        ttl: None,
-        idle_s: None,
-        frequency: Some(heat.uses),
-    };
-    Ok(heats.into_iter().map(listed).collect())
+    report.hottest = heats.into_iter().map(listed).collect();
+    Ok(told)
+}
+
+fn listed(Heat { key, uses, .. }: Heat) -> Listed {
+    let key_bytes = key.len();
+    Listed { key, key_bytes, kind: None, size: None, ttl: None, idle_s: None, frequency: Some(uses) }
 }
 
 /// Why there are none, and what would give some.
@@ -68,5 +81,5 @@ fn no_counts(source: &Source, policy: Option<&str>) -> String {
         Kind::Disk => ": only the policy least-frequently-used does",
         _ => "",
     };
-    format!("left out: --hot: {label} does not count how often entries are used{policy}{instead}")
+    format!("--hot: {label} does not count how often entries are used{policy}{instead}")
 }

@@ -59,10 +59,9 @@ pub fn run(args: &Entries, source: &mut Source, output: Output, printer: &mut Pr
         progress: printer.progress_of("entries", to_meet),
         interrupt: interrupt.clone(),
     };
-    let surveyed = source.cache.survey(&plan, &mut walk);
+    let mut surveyed = source.cache.survey(&plan, &mut walk);
     let Walk { mut census, met, counted, progress, started, .. } = walk;
     drop(progress);
-    let stopped = surveyed.as_ref().map_or(true, |surveyed| surveyed.stopped);
     if let (Err(error), 0) = (&surveyed, counted) {
         return Err(anyhow::Error::new(error.clone()).context("cannot walk over the entries"));
     }
@@ -73,9 +72,11 @@ pub fn run(args: &Entries, source: &mut Source, output: Output, printer: &mut Pr
         Some(Sample { of, .. }) => Population::Sampled { of },
     };
     let mut report = census.report(population);
-    if !counts_use && !stopped {
-        report.hottest = hot::find(args, source, server.policy.as_deref(), &interrupt, printer)?;
+    if let (Some(most), false) = (args.hot, counts_use) {
+        let search = hot::Wanted { most, monitor: args.monitor, policy: server.policy.as_deref() };
+        surveyed = surveyed.and_then(|told| hot::find(&search, source, told, &mut report, &interrupt, printer));
     }
+    let stopped = surveyed.as_ref().map_or(true, |surveyed| surveyed.stopped);
     let withheld = surveyed.as_ref().map(|surveyed| surveyed.withheld.clone()).unwrap_or_default();
     let shown = Shown {
         label: source.cache.label(),
@@ -164,14 +165,9 @@ fn chance(decode: Option<Amount>, of: Option<u64>) -> f64 {
     let amount = decode.unwrap_or(Amount::Count(VALUES));
     match (amount, of) {
         (Amount::Share(share), _) => share,
+        (Amount::Count(0), _) => 0.0,
         (Amount::Count(count), Some(of)) => (count as f64 / of.max(1) as f64).min(1.0),
-        (Amount::Count(count), None) => {
-            if count == 0 {
-                0.0
-            } else {
-                0.01
-            }
-        }
+        (Amount::Count(_), None) => 0.01,
     }
 }
 
@@ -199,18 +195,12 @@ impl Visitor for Walk {
         let Some(Valued { encoded, reading }) = value else {
             return self.census.add(seen, group, None);
         };
-        match reading {
-            Ok(reading) => {
-                let decoded = reading.chain.stages.last().map_or(encoded, |stage| stage.input as u64);
-                let classes = reading.names().all;
-                let decoded = Decoded { chain: &reading.chain.url, encoded, decoded, classes: &classes };
-                self.census.add(seen, group, Some(&decoded));
-            }
-            Err(_) => {
-                let decoded = Decoded { chain: "(undecodable)", encoded, decoded: encoded, classes: &[] };
-                self.census.add(seen, group, Some(&decoded));
-            }
-        }
+        let (chain, stages, classes) = match &reading {
+            Ok(reading) => (reading.chain.url.as_str(), reading.chain.stages.as_slice(), reading.names().all),
+            Err(_) => ("(undecodable)", &[][..], Vec::new()),
+        };
+        let decoded = stages.last().map_or(encoded, |stage| stage.input as u64);
+        self.census.add(seen, group, Some(&Decoded { chain, encoded, decoded, classes: &classes }));
     }
 
     fn turn(&mut self, met: u64) -> ControlFlow<()> {
