@@ -29,13 +29,6 @@ fn findings(stats: &Value) -> Vec<String> {
     list.iter().map(|finding| format!("{} {}", text(finding, "severity"), text(finding, "name"))).collect()
 }
 
-fn info(server: &Server) -> String {
-    match server.command(&[b"INFO"]) {
-        redis::Value::BulkString(bytes) => String::from_utf8(bytes).unwrap(),
-        other => panic!("{other:?}"),
-    }
-}
-
 fn fill(server: &Server, count: usize, bytes: usize) {
     let mut stream = UnixStream::connect(server.socket()).unwrap();
     let value = "x".repeat(bytes);
@@ -55,7 +48,7 @@ fn what_redis_says_is_shown() {
         let _: redis::Value = server.command(&[b"GET", key]);
     }
     let stats = stats(&server.url());
-    let info = info(&server);
+    let info = server.info("default");
     let line = |name: &str| info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).unwrap();
     for (name, theirs) in [
         ("version", "redis_version"),
@@ -115,7 +108,7 @@ fn what_is_wrong_is_named() {
     fill(&server, 10, 1);
     let mut blocked = kept(&server);
     blocked.write_all(b"BLPOP queue 0\r\n").unwrap();
-    wait_until(|| info(&server).contains("blocked_clients:1"));
+    wait_until(|| server.info("default").contains("blocked_clients:1"));
     assert_eq!(findings(&stats(&server.url())), ["notable few-expiring", "notable blocked-clients"]);
 
     let sound = ["--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lfu"];
@@ -130,7 +123,7 @@ fn what_is_wrong_is_named() {
     let directory = server.socket().parent().unwrap().join("dump.rdb");
     fs::create_dir(&directory).unwrap();
     server.command(&[b"BGSAVE"]);
-    wait_until(|| info(&server).contains("rdb_last_bgsave_status:err"));
+    wait_until(|| server.info("default").contains("rdb_last_bgsave_status:err"));
     assert_eq!(findings(&stats(&server.url())), ["wrong save-failed"]);
 
     let nobody = crate::server::free_port().to_string();
@@ -177,7 +170,7 @@ fn evicting_now_is_told_from_evicted_once() {
                 fill(&server, 3000, 1000);
             }
         });
-        wait_until(|| !info(&server).contains("evicted_keys:0\r"));
+        wait_until(|| !server.info("default").contains("evicted_keys:0\r"));
         let told = stats(&server.url());
         ended.store(true, Ordering::SeqCst);
         assert!(findings(&told).contains(&"wrong evicting".to_owned()), "{told}");
@@ -223,7 +216,7 @@ fn who_may_ask_little_is_told_little_and_what_is_left_out() {
 }
 
 fn version(server: &Server) -> Value {
-    let info = info(server);
+    let info = server.info("default");
     info.lines().find_map(|line| line.strip_prefix("redis_version:")).unwrap().into()
 }
 

@@ -1,4 +1,4 @@
-//! A survey of one server: names by SCAN, then what was asked of each, all in one stream.
+//! A survey of one server: names by SCAN, then what was asked of each.
 //!
 //! The server is never without work: as soon as a page's cursor is known the next SCAN is sent, and
 //! in front of this page's questions; while their answers come, the next names are on their way. It
@@ -351,7 +351,7 @@ impl Survey<'_> {
             start = entry.end;
         }
         page.questions.kind |= (any || page.questions.length) && self.knows(Question::Kind);
-        let asked: Vec<Question> = FIRST.iter().copied().filter(|question| question.is_in(page.questions)).collect();
+        let asked = Question::asked(page.questions);
         start = 0;
         for entry in &page.entries {
             let name = &page.names[start..entry.end];
@@ -378,7 +378,7 @@ impl Survey<'_> {
 
     fn facts(&mut self, mut page: Page, lanes: Lanes<'_, '_>) -> Result<(), Trouble> {
         let mut frames = Frames::new(lanes[page.lane].reply());
-        let asked: Vec<Question> = FIRST.iter().copied().filter(|question| question.is_in(page.questions)).collect();
+        let asked = Question::asked(page.questions);
         let mut text = Vec::new();
         for entry in &mut page.entries {
             for question in &asked {
@@ -575,6 +575,11 @@ enum Question {
 const FIRST: [Question; 5] = [Question::Kind, Question::Ttl, Question::Memory, Question::Idle, Question::Frequency];
 
 impl Question {
+    /// Those that are asked before anything is known of an entry.
+    fn asked(questions: Questions) -> Vec<Question> {
+        FIRST.into_iter().filter(|question| question.is_in(questions)).collect()
+    }
+
     fn is_in(self, questions: Questions) -> bool {
         match self {
             Question::Kind => questions.kind,

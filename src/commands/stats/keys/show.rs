@@ -190,8 +190,11 @@ fn codecs(report: &Report, printer: &mut Printer) -> Result<(), PrintError> {
 
 fn pictures(report: &Report, printer: &mut Printer) -> Result<(), PrintError> {
     let mut cells = Vec::new();
-    let pictures =
-        [("size", &report.size, size as fn(u64) -> String), ("ttl", &report.ttl, time), ("idle", &report.idle, time)];
+    let pictures = [
+        ("size", &report.size, render::bytes as fn(u64) -> String),
+        ("ttl", &report.ttl, time),
+        ("idle", &report.idle, time),
+    ];
     for (name, buckets, shown) in pictures {
         let used = |bucket: &Bucket| bucket.entries.value > 0;
         let (Some(first), Some(last)) = (buckets.iter().position(used), buckets.iter().rposition(used)) else {
@@ -242,10 +245,6 @@ fn percent(share: f64) -> String {
 #[expect(clippy::cast_precision_loss, reason = "a share")]
 fn share(part: Estimate, all: Estimate) -> String {
     if all.value == 0 { String::new() } else { percent(part.value as f64 / all.value as f64) }
-}
-
-fn size(bytes: u64) -> String {
-    render::bytes(bytes)
 }
 
 fn time(seconds: u64) -> String {
