@@ -2,6 +2,7 @@
 
 use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,7 @@ use serde_json::Value;
 
 use crate::env::Env;
 use crate::pty;
-use crate::server::Server;
+use crate::server::{Fake, Server};
 
 /// What `stats --keys` says with these arguments, and its remarks.
 fn keys(server: &Server, arguments: &[&str]) -> (Value, String) {
@@ -78,6 +79,39 @@ fn who_may_not_watch_is_told_so() {
     let remarks = ran.stderr();
     assert!(remarks.contains("left out: --hot:") && remarks.contains("NOPERM"), "{remarks}");
     assert!(!ran.ok().is_empty());
+}
+
+/// What Redis 8.6 answers to HOTKEYS GET, by its documentation: a list of names and values for each session.
+const HOTKEYS: &[u8] = b"*1\r\n*4\r\n$15\r\ntracking-active\r\n:1\r\n$14\r\nby-cpu-time-us\r\n\
+    *4\r\n$4\r\nwarm\r\n:900\r\n$4\r\ncool\r\n:7\r\n";
+
+#[test]
+fn a_server_that_finds_hot_keys_by_itself_is_asked_to() {
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&asked);
+    let server = Fake::answers(move |command, _| {
+        let words: Vec<&str> = command.split("\r\n").skip(2).step_by(2).collect();
+        if words.first() == Some(&"HOTKEYS") {
+            log.lock().unwrap().push(words[1..].join(" "));
+        }
+        match words.as_slice() {
+            ["HOTKEYS", "GET"] => HOTKEYS.to_vec(),
+            ["SCAN", ..] => b"*2\r\n$1\r\n0\r\n*1\r\n$4\r\nwarm\r\n".to_vec(),
+            ["TYPE", ..] => b"+string\r\n".to_vec(),
+            ["MEMORY" | "PTTL" | "OBJECT" | "DBSIZE", ..] => b":1\r\n".to_vec(),
+            ["GETRANGE", ..] => b"$1\r\nv\r\n".to_vec(),
+            ["INFO", ..] => b"$19\r\nredis_version:8.6.0\r\n".to_vec(),
+            _ => b"+OK\r\n".to_vec(),
+        }
+    });
+    let ran = Env::new().run(["-b", &server.url(), "stats", "--keys", "--hot", "1", "-o", "json"]);
+    let remarks = ran.stderr();
+    let stats: Value = serde_json::from_str(&ran.ok()).unwrap();
+    assert_eq!(hottest(&stats), ["warm"], "{stats}");
+    assert_eq!(stats["hottest"][0]["frequency"], 900);
+    assert!(remarks.contains("us of the server in 5s"), "{remarks}");
+    let asked = asked.lock().unwrap();
+    assert_eq!(*asked, ["START METRICS 1 CPU COUNT 10 DURATION 5", "GET", "STOP", "RESET"]);
 }
 
 /// A watch of a minute, once it has begun.
