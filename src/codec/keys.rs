@@ -5,16 +5,16 @@
 //! of nothing but keys costs 24 bytes a key. The hash is seeded, so that no document can be made
 //! to collide. It knows no format.
 
+use std::cell::Cell;
 use std::hash::BuildHasher as _;
 
 use foldhash::fast::RandomState;
 
 use super::cursor::is_same;
 use crate::value::draft::Draft;
-use crate::value::{Id, Node, Span, Value};
+use crate::value::{Id, Node, Span, Value, spare};
 
 /// The keys seen so far.
-#[derive(Default)]
 pub struct Keys {
     seed: RandomState,
     known: Vec<Known>,
@@ -32,6 +32,25 @@ struct Known {
     hash: u32,
     /// The number of the key that followed it last.
     next: u32,
+}
+
+thread_local! {
+    static KNOWN: Cell<Vec<Known>> = const { Cell::new(Vec::new()) };
+    static TABLE: Cell<Vec<u32>> = const { Cell::new(Vec::new()) };
+}
+
+impl Default for Keys {
+    fn default() -> Keys {
+        let (known, table) = (spare::take(&KNOWN), spare::take(&TABLE));
+        Keys { seed: RandomState::default(), known, table, last: 0, guess: 0 }
+    }
+}
+
+impl Drop for Keys {
+    fn drop(&mut self) {
+        spare::keep(&KNOWN, std::mem::take(&mut self.known));
+        spare::keep(&TABLE, std::mem::take(&mut self.table));
+    }
 }
 
 impl Keys {
@@ -89,7 +108,9 @@ impl Keys {
     }
 
     fn grow(&mut self) {
-        self.table = vec![0; (2 * self.table.len()).max(64)];
+        let slots = (2 * self.table.len()).max(64);
+        self.table.clear();
+        self.table.resize(slots, 0);
         self.known.reserve(self.table.len() / 2 - self.known.len());
         for (hash, number) in self.known.iter().map(|known| known.hash).zip(1..) {
             let mut slot = self.slot(hash);

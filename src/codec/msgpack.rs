@@ -5,15 +5,16 @@
 //! application that uses cachetory could not read back. Reader and writer are loops with a stack of
 //! their own. Format: <https://github.com/msgpack/msgpack/blob/master/spec.md>.
 
+use std::cell::Cell;
 use std::collections::HashSet;
 
 use super::cursor::{Cursor, is_ascii};
 use super::keys::{Keys, are_distinct, drop_repeated};
 use super::{Error, Parameters, Row, Serializer, Work};
 use crate::limits::Limits;
-use crate::value::draft::{Draft, Drafted};
+use crate::value::draft::Draft;
 use crate::value::json::{kind, push_step};
-use crate::value::{Id, Identity, Node, Value};
+use crate::value::{Id, Identity, Node, Value, spare};
 
 /// The row of `msgpack`.
 pub const ROW: Row =
@@ -36,9 +37,16 @@ impl Serializer for Msgpack {
 
 /// The value of `bytes`, and how many bytes follow its end.
 pub(super) fn decode(bytes: Vec<u8>, limits: &Limits, notes: &mut Vec<String>) -> Result<(Value, usize), Error> {
-    limits.check("decoded", bytes.len() as u64).map_err(|exceeded| Error::limit("msgpack", None, exceeded))?;
-    let (drafted, suspects, trailing) = Reader::new(&bytes, limits).document().map_err(|error| *error)?;
-    let mut value = drafted.over(bytes);
+    if bytes.len() as u64 > limits.decoded {
+        return Err(Error::limit("msgpack", None, limits.exceeded("decoded")));
+    }
+    let mut reader = Reader::new(&bytes, limits);
+    let root = reader.document().map_err(|error| *error)?;
+    let Reader { cursor, draft, open, members, suspects, .. } = reader;
+    spare::keep(&OPEN, open);
+    spare::keep(&MEMBERS, members);
+    let trailing = cursor.rest().len();
+    let mut value = draft.finish(root).over(bytes);
     drop_repeated(&suspects, &mut value, notes);
     if trailing > 0 {
         notes.push(format!(
@@ -97,6 +105,11 @@ struct Open {
     members: usize,
 }
 
+thread_local! {
+    static OPEN: Cell<Vec<Open>> = const { Cell::new(Vec::new()) };
+    static MEMBERS: Cell<Vec<Node>> = const { Cell::new(Vec::new()) };
+}
+
 /// Boxed, so that the results of the hot loop fit a register.
 type Res = Result<(), Box<Error>>;
 
@@ -108,16 +121,15 @@ impl<'a> Reader<'a> {
             limits,
             keys: Keys::default(),
             inner: Open { map: false, left: 1, members: 0 },
-            open: Vec::with_capacity(16),
-            members: Vec::with_capacity(64),
+            open: spare::take(&OPEN),
+            members: spare::take(&MEMBERS),
             nodes: 0,
             suspects: Vec::new(),
         }
     }
 
-    /// Reads one value. Returns it with the maps whose keys have to be looked at, and the number of
-    /// bytes that follow it.
-    fn document(mut self) -> Result<(Drafted, Vec<Id>, usize), Box<Error>> {
+    /// Reads one value.
+    fn document(&mut self) -> Result<Node, Box<Error>> {
         loop {
             while self.inner.left > 0 {
                 if self.inner.map && self.inner.left.is_multiple_of(2) { self.key()? } else { self.item()? }
@@ -127,8 +139,7 @@ impl<'a> Reader<'a> {
                 None => break,
             }
         }
-        let root = self.members.pop().expect("one value was read");
-        Ok((self.draft.finish(root), self.suspects, self.cursor.rest().len()))
+        Ok(self.members.pop().expect("one value was read"))
     }
 
     fn enter(&mut self, map: bool, left: u64) -> Res {

@@ -90,9 +90,10 @@ impl<'a> Draft<'a> {
 impl Drafted {
     /// The value, over the bytes that it was read from.
     #[must_use]
-    pub fn over(self, mut read: Vec<u8>) -> Value {
+    pub fn over(mut self, mut read: Vec<u8>) -> Value {
         read.extend_from_slice(&self.made);
-        Value { text: read, ..self.value }
+        self.value.text = read;
+        self.value
     }
 }
 

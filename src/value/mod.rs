@@ -27,7 +27,10 @@ pub mod print;
 pub mod printable;
 pub mod python;
 pub mod scalar;
+pub mod spare;
 pub mod typed_json;
+
+use std::cell::Cell;
 
 use num_bigint::BigInt;
 
@@ -172,6 +175,18 @@ pub struct Value {
     root: Node,
 }
 
+thread_local! {
+    static MEMBERS: Cell<Vec<Node>> = const { Cell::new(Vec::new()) };
+    static CONTAINERS: Cell<Vec<Members>> = const { Cell::new(Vec::new()) };
+}
+
+impl Drop for Value {
+    fn drop(&mut self) {
+        spare::keep(&MEMBERS, std::mem::take(&mut self.members));
+        spare::keep(&CONTAINERS, std::mem::take(&mut self.containers));
+    }
+}
+
 impl Value {
     /// A `None` over `text`, which spans may point into.
     ///
@@ -182,8 +197,8 @@ impl Value {
         assert!(text.len() as u64 <= BYTES_CEILING, "decoded bytes are limited below the ceiling");
         Value {
             text,
-            members: Vec::new(),
-            containers: Vec::new(),
+            members: spare::take(&MEMBERS),
+            containers: spare::take(&CONTAINERS),
             objects: Vec::new(),
             globals: Vec::new(),
             root: Node::None,

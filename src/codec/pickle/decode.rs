@@ -9,6 +9,9 @@
 //! unescaped or translated is put behind the input at the end: see [`Draft`]. The bytes are
 //! hostile: nothing is reserved before a length has met the input's end or a limit.
 
+use std::cell::Cell;
+use std::collections::BTreeMap;
+
 use foldhash::HashMap;
 
 use super::integer::{self, Int};
@@ -22,7 +25,7 @@ use crate::codec::keys::Keys;
 use crate::limits::{Exceeded, Limits};
 use crate::value::code_point::invalid_at;
 use crate::value::draft::Draft;
-use crate::value::{Global, How, Id, Node, Object, Span, Step, Value};
+use crate::value::{Global, How, Id, Node, Object, Span, Step, Value, spare};
 
 /// Boxed, so that the results of the hot loop fit registers.
 type Res<T> = Result<T, Box<Error>>;
@@ -48,11 +51,16 @@ pub(in crate::codec) struct Pickled {
 
 /// The value of `bytes`.
 pub(in crate::codec) fn decode(bytes: Vec<u8>, limits: &Limits, notes: &mut Vec<String>) -> Result<Pickled, Error> {
-    limits.check("decoded", bytes.len() as u64).map_err(|exceeded| Error::limit("pickle", None, exceeded))?;
+    if bytes.len() as u64 > limits.decoded {
+        return Err(Error::limit("pickle", None, limits.exceeded("decoded")));
+    }
     let mut machine = Machine::over(&bytes, limits);
     let root = machine.run().map_err(|error| *error)?;
     let protocol = if machine.protocol == 0 { u8::from(!machine.is_text) } else { machine.protocol };
-    let Machine { draft, dicts, sets, odd, tape, .. } = machine;
+    let Machine { draft, dicts, sets, odd, tape, stack, marks, memo, .. } = machine;
+    spare::keep(&STACK, stack);
+    spare::keep(&MARKS, marks);
+    spare::keep(&MEMO, memo);
     let trailing = tape.rest.len();
     let mut value = draft.finish(root).over(bytes);
     value.check_depth(limits).map_err(|exceeded| Error::limit("pickle", None, exceeded))?;
@@ -183,13 +191,14 @@ struct Machine<'a> {
     /// Where the last mark stands: pops stop here.
     floor: usize,
     memo: Vec<Option<Node>>,
-    memo_far: HashMap<u64, Node>,
+    memo_far: BTreeMap<u64, Node>,
     memo_count: usize,
     steps: usize,
     /// Bytes of text looked through for a second time.
     scanned: u64,
     buffers: u32,
-    globals: Globals,
+    /// Made for the first one: most values have none.
+    globals: Option<Box<Globals>>,
     records: Records,
     /// Dicts that may have equal keys.
     dicts: Vec<Id>,
@@ -198,6 +207,12 @@ struct Machine<'a> {
     /// Where the last opcode that made an object ended.
     made: usize,
     odd: Odd,
+}
+
+thread_local! {
+    static STACK: Cell<Vec<Node>> = const { Cell::new(Vec::new()) };
+    static MARKS: Cell<Vec<usize>> = const { Cell::new(Vec::new()) };
+    static MEMO: Cell<Vec<Option<Node>>> = const { Cell::new(Vec::new()) };
 }
 
 /// Globals by name.
@@ -214,6 +229,8 @@ struct Globals {
 
 impl<'a> Machine<'a> {
     fn over(input: &'a [u8], limits: &'a Limits) -> Machine<'a> {
+        let mut memo = spare::take(&MEMO);
+        memo.reserve((input.len() / 16).min(1 << 16));
         Machine {
             input,
             tape: Tape { rest: input, stop: input.len(), opcodes: 0, len: input.len() },
@@ -223,16 +240,16 @@ impl<'a> Machine<'a> {
             // Protocols 0 and 1 write a lone None, bool or long alike.
             is_text: matches!(input.first(), Some(&(op::NONE | op::INT | op::LONG))),
             draft: Draft::new(input),
-            stack: Vec::with_capacity(64),
-            marks: Vec::with_capacity(16),
+            stack: spare::take(&STACK),
+            marks: spare::take(&MARKS),
             floor: 0,
-            memo: Vec::with_capacity((input.len() / 16).min(1 << 16)),
-            memo_far: HashMap::default(),
+            memo,
+            memo_far: BTreeMap::new(),
             memo_count: 0,
             steps: 0,
             scanned: 0,
             buffers: 0,
-            globals: Globals::default(),
+            globals: None,
             records: Records::default(),
             dicts: Vec::new(),
             sets: Vec::new(),
@@ -928,7 +945,7 @@ impl Machine<'_> {
     fn global(&mut self, module: Span, name: Span) -> Res<Id> {
         let follows_dots = self.protocol >= 4;
         let key = (self.first(module), self.first(name), follows_dots);
-        if let Some(id) = self.globals.ids.get(&key) {
+        if let Some(id) = self.globals.get_or_insert_default().ids.get(&key) {
             return Ok(*id);
         }
         self.make_room(1)?;
@@ -946,13 +963,13 @@ impl Machine<'_> {
                     None => name,
                 };
                 let same = (module, self.first(name), follows_dots);
-                let known = self.globals.ids.get(&same).copied();
+                let known = self.globals.get_or_insert_default().ids.get(&same).copied();
                 let id = known.unwrap_or_else(|| self.new_global(module, name));
-                self.globals.ids.insert(same, id);
+                self.globals.get_or_insert_default().ids.insert(same, id);
                 id
             }
         };
-        self.globals.ids.insert(key, id);
+        self.globals.get_or_insert_default().ids.insert(key, id);
         Ok(id)
     }
 
@@ -967,16 +984,21 @@ impl Machine<'_> {
             (b"copyreg", b"__newobj_ex__") => Meaning::NewObjEx,
             _ => Meaning::Other,
         };
-        self.globals.meanings.push(meaning);
+        self.globals.get_or_insert_default().meanings.push(meaning);
         self.draft.value.push_global(Global { module, name, is_flat: self.protocol < 4 })
+    }
+
+    fn meaning(&self, global: Id) -> Meaning {
+        self.globals.as_ref().map_or(Meaning::Other, |globals| globals.meanings[global.index()])
     }
 
     /// Where a text of a name stood first.
     fn first(&mut self, span: Span) -> Span {
+        let Globals { names, long, .. } = &mut **self.globals.get_or_insert_default();
         if span.len <= NAME_MAX {
-            return self.globals.names.add(&self.draft, span);
+            return names.add(&self.draft, span);
         }
-        *self.globals.long.entry(span).or_insert_with(|| self.globals.names.add(&self.draft, span))
+        *long.entry(span).or_insert_with(|| names.add(&self.draft, span))
     }
 
     fn step_object(&mut self, opcode: u8) -> Res<()> {
@@ -1035,7 +1057,7 @@ impl Machine<'_> {
     /// Python 2 and 3.7 write a bytearray with `latin-1`).
     fn core_type(&mut self, callable: Node, args: Node) -> Res<Option<Node>> {
         let (Node::Global(global), Node::Tuple(args)) = (callable, args) else { return Ok(None) };
-        let meaning = self.globals.meanings[global.index()];
+        let meaning = self.meaning(global);
         let (first, second) = match (meaning, self.draft.value.members(args)) {
             (Meaning::Other, _) => return Ok(None),
             (_, []) => (None, None),
@@ -1070,7 +1092,7 @@ impl Machine<'_> {
     /// protocol has none. The C pickler, too, takes the one for the other by the function's name.
     fn new_call(&mut self, callable: Node, args: Node) -> Res<Option<(Node, Node, Node)>> {
         let (Node::Global(global), Node::Tuple(args)) = (callable, args) else { return Ok(None) };
-        match (self.globals.meanings[global.index()], self.draft.value.members(args)) {
+        match (self.meaning(global), self.draft.value.members(args)) {
             (Meaning::NewObj, [class, rest @ ..]) => {
                 let (class, rest) = (*class, rest.to_vec());
                 self.make_room(rest.len() + 1)?;
@@ -1185,7 +1207,8 @@ impl<'a> Machine<'a> {
     #[inline(always)]
     fn make_room(&self, added: usize) -> Res<()> {
         let memo = self.memo.len() + 2 * self.memo_far.len();
-        let held = self.draft.value.size() + self.stack.len() + memo + self.steps + 16 * self.globals.meanings.len();
+        let globals = self.globals.as_ref().map_or(0, |globals| globals.meanings.len());
+        let held = self.draft.value.size() + self.stack.len() + memo + self.steps + 16 * globals;
         if (held + added) as u64 > self.limits.nodes { Err(self.over_limit("nodes")) } else { Ok(()) }
     }
 

@@ -4,6 +4,8 @@
 //! The pickler's memo makes equal keys one span, so that a record that was looked through once is
 //! known again by numbers alone. All other dicts are left to a closer look.
 
+use std::num::NonZeroU8;
+
 use crate::value::draft::Draft;
 use crate::value::{Id, Node};
 
@@ -15,7 +17,7 @@ const TEXT_MAX: usize = 64;
 #[derive(Default)]
 pub(super) struct Records {
     /// By where the first key stands: a dict, and how many of its first nodes were looked through.
-    seen: [Option<(Id, usize)>; 32],
+    seen: [Option<(Id, NonZeroU8)>; 32],
 }
 
 impl Records {
@@ -25,7 +27,7 @@ impl Records {
         let [Node::Str(first), ..] = pairs else { return pairs.is_empty() };
         let seen = &mut self.seen[first.start as usize % 32];
         if let Some((known, len)) = *seen
-            && pairs.len() <= len
+            && pairs.len() <= usize::from(len.get())
             && same_keys(pairs, draft.value.members(known))
         {
             return true;
@@ -33,7 +35,7 @@ impl Records {
         if pairs.len() > 2 * KEYS_MAX || !are_distinct(draft, pairs) {
             return false;
         }
-        *seen = Some((id, pairs.len()));
+        *seen = u8::try_from(pairs.len()).ok().and_then(NonZeroU8::new).map(|len| (id, len));
         true
     }
 }
