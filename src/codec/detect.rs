@@ -12,7 +12,7 @@ use std::fmt;
 use super::compress::{self, is_zlib_header};
 use super::pickle::decode::Pickled;
 use super::{
-    Codec, Decoded, Error, Fault, Parameters, Row, Serializer as _, Stage, flags, json, msgpack, pickle, text,
+    Codec, Decoded, Error, Fault, Given, Parameters, Row, Serializer as _, Stage, flags, json, msgpack, pickle, text,
 };
 use crate::limits::Limits;
 use crate::value::danger::Names;
@@ -148,15 +148,12 @@ fn outer(bytes: &[u8], limits: &Limits) -> Result<Detection, Error> {
     let mut peeled: Vec<&'static str> = Vec::new();
     let mut stages = Vec::new();
     while let Some(row) = next {
-        let Some(decoded) = try_decode(row, &inner, limits)? else { break };
+        let Some((peel, stage)) = made(row.read(Given::Bytes(inner.to_vec()), limits))? else { break };
         let layer = row.names[0];
         peeled.push(layer);
         limits.check("layers", 1 + peeled.len() as u64).map_err(|exceeded| Error::limit(layer, None, exceeded))?;
-        stages.extend(decoded.stages);
-        inner = match decoded.value.root() {
-            Node::Bytes(span) => Cow::Owned(decoded.value.into_text(span)),
-            _ => unreachable!("a compressor gives bytes"),
-        };
+        stages.push(stage);
+        inner = Cow::Owned(peel.into_bytes(layer, false)?);
         next = compressor(&inner);
     }
     let mut found = serializer(&inner, limits)?;
@@ -212,8 +209,13 @@ fn made<T>(read: Result<T, Error>) -> Result<Option<T>, Error> {
 
 /// What a layer makes of `bytes`, if it makes something of them.
 fn try_decode(row: &Row, bytes: &[u8], limits: &Limits) -> Result<Option<Decoded>, Error> {
-    let read = made(row.read(Value::of_bytes(bytes), limits))?;
-    Ok(read.map(|(value, stage)| Decoded { value, stages: vec![stage], passed: Names::default() }))
+    let read = made(row.read(Given::Bytes(bytes.to_vec()), limits))?;
+    let decoded = |(given, stage): (Given, _)| Decoded {
+        value: given.into_value(),
+        stages: vec![stage],
+        passed: Names::default(),
+    };
+    Ok(read.map(decoded))
 }
 
 /// The same in the form that a codec gives, for a reader that was asked without one.

@@ -239,16 +239,16 @@ impl Codec {
     pub fn decode(&self, bytes: Vec<u8>, limits: &Limits) -> Result<Decoded, Error> {
         let mut stages = Vec::with_capacity(self.layers.len());
         let mut passed = Names::default();
-        let mut value = Value::of_bytes(bytes);
+        let mut given = Given::Bytes(bytes);
         for (row, _) in self.layers.iter().rev() {
-            if !matches!(row.work, Work::Nothing) {
-                passed.extend(Names::of(&value));
+            if let (Given::Value(value), Work::Serializer(_) | Work::Compressor(_)) = (&given, &row.work) {
+                passed.extend(Names::of(value));
             }
             let stage;
-            (value, stage) = row.read(value, limits)?;
+            (given, stage) = row.read(given, limits)?;
             stages.push(stage);
         }
-        Ok(Decoded { value, stages, passed })
+        Ok(Decoded { value: given.into_value(), stages, passed })
     }
 
     /// Encodes `value`, the first layer first.
@@ -305,26 +305,60 @@ impl Codec {
 
 impl Row {
     /// What the layer makes of what the layer to its right, or a backend, has given.
-    fn read(&self, given: Value, limits: &Limits) -> Result<(Value, Stage), Error> {
+    fn read(&self, given: Given, limits: &Limits) -> Result<(Given, Stage), Error> {
         let layer = self.names[0];
         let mut remarks = Remarks::default();
-        let (input, output, value) = match self.work {
+        let (input, output, made) = match self.work {
             Work::Nothing => {
-                let output = text_len(&given);
+                let output = given.len();
                 (output.unwrap_or(0), output, given)
             }
             Work::Serializer(serializer) => {
-                let bytes = into_bytes(layer, given, serializer.is_text())?;
-                (bytes.len(), None, serializer.decode(bytes, limits, &mut remarks.notes)?)
+                let bytes = given.into_bytes(layer, serializer.is_text())?;
+                (bytes.len(), None, Given::Value(serializer.decode(bytes, limits, &mut remarks.notes)?))
             }
             Work::Compressor(compressor) => {
-                let bytes = into_bytes(layer, given, false)?;
+                let bytes = given.into_bytes(layer, false)?;
                 let decoded = compressor.decode(&bytes, limits, &mut remarks)?;
-                (bytes.len(), Some(decoded.len()), Value::of_bytes(decoded))
+                (bytes.len(), Some(decoded.len()), Given::Bytes(decoded))
             }
         };
         let Remarks { facts, notes } = remarks;
-        Ok((value, Stage { layer, input, output, facts, notes }))
+        Ok((made, Stage { layer, input, output, facts, notes }))
+    }
+}
+
+/// What a layer is given, and what it makes of that.
+enum Given {
+    Bytes(Vec<u8>),
+    Value(Value),
+}
+
+impl Given {
+    /// The bytes that a layer is to decode: bytes, or text where the layer reads text.
+    fn into_bytes(self, layer: &'static str, text: bool) -> Result<Vec<u8>, Error> {
+        match self {
+            Given::Bytes(bytes) => Ok(bytes),
+            Given::Value(value) => into_bytes(layer, value, text),
+        }
+    }
+
+    fn into_value(self) -> Value {
+        match self {
+            Given::Bytes(bytes) => Value::of_bytes(bytes),
+            Given::Value(value) => value,
+        }
+    }
+
+    /// How long bytes or text are.
+    fn len(&self) -> Option<usize> {
+        match self {
+            Given::Bytes(bytes) => Some(bytes.len()),
+            Given::Value(value) => match value.root() {
+                Node::Bytes(span) | Node::ByteArray(span) | Node::Str(span) => Some(span.len as usize),
+                _ => None,
+            },
+        }
     }
 }
 
@@ -340,20 +374,12 @@ impl PartialEq for Codec {
     }
 }
 
-/// The bytes that a layer is to decode: bytes, or text where the layer reads text.
+/// The bytes of a value that is bytes, or text where `text` says that it may be.
 fn into_bytes(layer: &'static str, value: Value, text: bool) -> Result<Vec<u8>, Error> {
     match value.root() {
         Node::Bytes(span) | Node::ByteArray(span) => Ok(value.into_text(span)),
         Node::Str(span) if text => Ok(value.into_text(span)),
         _ => Err(Error::malformed(layer, None, "the layer to its right decoded to a value, not to bytes")),
-    }
-}
-
-/// How long bytes or text are.
-fn text_len(value: &Value) -> Option<usize> {
-    match value.root() {
-        Node::Bytes(span) | Node::ByteArray(span) | Node::Str(span) => Some(span.len as usize),
-        _ => None,
     }
 }
 

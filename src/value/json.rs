@@ -239,6 +239,12 @@ impl<'w> Page<'w> {
 
     /// What has no parts; else what it is that JSON cannot hold.
     fn scalar(&mut self, node: Node) -> io::Result<Result<(), String>> {
+        if let Node::Float(float) = node
+            && let Some(digits) = scalar::usual_float(float, &mut zmij::Buffer::new())
+        {
+            self.copy(digits);
+            return Ok(Ok(()));
+        }
         let mut made = std::mem::take(&mut self.made);
         made.clear();
         let written = write_scalar(self.value, node, &mut made);

@@ -44,21 +44,27 @@ pub fn write_int(number: i64, out: &mut Vec<u8>) {
 /// A float: the shortest digits that read back as it, with `.0` where there is no other sign that
 /// it is one.
 pub fn write_float(float: f64, out: &mut Vec<u8>) {
-    // In this range Python writes no exponent, and neither does the fast way.
-    if (1e-4..1e16).contains(&float.abs()) {
-        let mut buffer = zmij::Buffer::new();
-        let digits = buffer.format_finite(float);
-        // Fewer than 16 digits, sign and point apart, cannot be one of two that are as near.
-        if digits.len() < 16 || !may_tie(float) {
-            out.extend_from_slice(digits.as_bytes());
-            return;
-        }
+    if let Some(digits) = usual_float(float, &mut zmij::Buffer::new()) {
+        out.extend_from_slice(digits);
+        return;
     }
     let start = out.len();
     write_short_float(float, out);
     if out[start..].iter().all(|byte| byte.is_ascii_digit() || *byte == b'-') {
         out.extend_from_slice(b".0");
     }
+}
+
+/// [`write_float`] for the floats for which there is a fast way: nearly all.
+#[inline]
+pub fn usual_float(float: f64, buffer: &mut zmij::Buffer) -> Option<&[u8]> {
+    // In this range Python writes no exponent, and neither does the fast way.
+    if !(1e-4..1e16).contains(&float.abs()) {
+        return None;
+    }
+    let digits = buffer.format_finite(float).as_bytes();
+    // Fewer than 16 digits, sign and point apart, cannot be one of two that are as near.
+    (digits.len() < 16 || !may_tie(float)).then_some(digits)
 }
 
 /// A float of 32 bits, with as many digits as those need.
