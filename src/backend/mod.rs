@@ -213,6 +213,8 @@ pub struct Options {
     pub tls_client: Option<(PathBuf, PathBuf)>,
     /// Trust any certificate.
     pub tls_insecure: bool,
+    /// Says to the user what is to be known at once, such as that a server is one of several.
+    pub tell: fn(&str),
 }
 
 /// One kind of backend.
@@ -235,6 +237,8 @@ pub const BACKENDS: &[Row] = &[
     redis::TCP,
     redis::TLS,
     redis::UNIX,
+    redis::CLUSTER,
+    redis::SENTINEL,
     memcached::TCP,
     memcached::TLS,
     memcached::UNIX,
@@ -277,8 +281,7 @@ fn row(url: &str) -> Result<&'static Row, UrlError> {
         None => return Err(UrlError::new(format!("`{url}` is not a backend URL: expected one of {}", examples()))),
     };
     let row = BACKENDS.iter().find(|row| row.schemes.contains(&scheme.as_str()));
-    let unknown = || redis::not_yet(&scheme).unwrap_or_else(|| UrlError::unknown("backend", &scheme, &schemes));
-    row.ok_or_else(unknown)
+    row.ok_or_else(|| UrlError::unknown("backend", &scheme, &schemes))
 }
 
 fn examples() -> String {

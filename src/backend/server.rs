@@ -14,6 +14,8 @@ pub struct Server {
     pub version: Option<String>,
     /// Of a server that is one of several with the same data.
     pub role: Option<Role>,
+    /// Of a cluster, how many nodes there are that each have a part of the data.
+    pub primaries: Option<u64>,
     /// Seconds since its start.
     pub uptime_s: Option<u64>,
     /// Whether it is still reading its data from disk.
@@ -74,6 +76,86 @@ pub struct Server {
     pub cpu_sys_s: Option<f64>,
     /// What could not be asked, and why, in words: `INFO: the user may not`.
     pub withheld: Vec<String>,
+}
+
+impl Server {
+    /// Several servers that each have a part of the data, as one: sums where a sum says something, and else what is
+    /// worst among them. A fact is there where one of them tells it. `None` of none.
+    #[must_use]
+    pub fn joined(servers: Vec<Server>) -> Option<Server> {
+        servers.into_iter().reduce(Server::with)
+    }
+
+    fn with(self, other: Server) -> Server {
+        Server {
+            product: words(self.product, other.product),
+            version: words(self.version, other.version),
+            role: worse(self.role, other.role, |one, two| if one == two { one } else { Role::Replica }),
+            primaries: sum(self.primaries, other.primaries),
+            uptime_s: worse(self.uptime_s, other.uptime_s, u64::min),
+            loading: worse(self.loading, other.loading, |one, two| one || two),
+            memory_used: sum(self.memory_used, other.memory_used),
+            memory_peak: sum(self.memory_peak, other.memory_peak),
+            // One without a limit has the others' memory too, should they share a machine.
+            memory_max: worse(self.memory_max, other.memory_max, |one, two| match (one, two) {
+                (0, _) | (_, 0) => 0,
+                (one, two) => one.saturating_add(two),
+            }),
+            policy: words(self.policy, other.policy),
+            fragmentation: worse(self.fragmentation, other.fragmentation, f64::max),
+            clients: sum(self.clients, other.clients),
+            clients_max: sum(self.clients_max, other.clients_max),
+            clients_blocked: sum(self.clients_blocked, other.clients_blocked),
+            rejected_connections: sum(self.rejected_connections, other.rejected_connections),
+            commands: sum(self.commands, other.commands),
+            ops_per_s: worse(self.ops_per_s, other.ops_per_s, |one, two| one + two),
+            hits: sum(self.hits, other.hits),
+            misses: sum(self.misses, other.misses),
+            expired: sum(self.expired, other.expired),
+            evicted: sum(self.evicted, other.evicted),
+            entries: sum(self.entries, other.entries),
+            entries_expiring: sum(self.entries_expiring, other.entries_expiring),
+            replicas: sum(self.replicas, other.replicas),
+            replica_link_up: worse(self.replica_link_up, other.replica_link_up, |one, two| one && two),
+            replica_lag_s: worse(self.replica_lag_s, other.replica_lag_s, u64::max),
+            save_ok: worse(self.save_ok, other.save_ok, |one, two| one && two),
+            save_changes: sum(self.save_changes, other.save_changes),
+            aof_ok: worse(self.aof_ok, other.aof_ok, |one, two| one && two),
+            network_in: sum(self.network_in, other.network_in),
+            network_out: sum(self.network_out, other.network_out),
+            cpu_user_s: worse(self.cpu_user_s, other.cpu_user_s, |one, two| one + two),
+            cpu_sys_s: worse(self.cpu_sys_s, other.cpu_sys_s, |one, two| one + two),
+            withheld: union(self.withheld, other.withheld),
+        }
+    }
+}
+
+fn worse<T>(one: Option<T>, two: Option<T>, pick: fn(T, T) -> T) -> Option<T> {
+    match (one, two) {
+        (Some(one), Some(two)) => Some(pick(one, two)),
+        (one, two) => one.or(two),
+    }
+}
+
+fn sum(one: Option<u64>, two: Option<u64>) -> Option<u64> {
+    worse(one, two, u64::saturating_add)
+}
+
+/// Both where they differ.
+fn words(one: Option<String>, two: Option<String>) -> Option<String> {
+    worse(one, two, |one, two| match one.split(", ").any(|word| word == two) {
+        true => one,
+        false => format!("{one}, {two}"),
+    })
+}
+
+fn union(mut one: Vec<String>, two: Vec<String>) -> Vec<String> {
+    for words in two {
+        if !one.contains(&words) {
+            one.push(words);
+        }
+    }
+    one
 }
 
 /// What a server is among others with the same data.

@@ -17,7 +17,7 @@ use crate::codec::Codec;
 use crate::exit::Stop;
 use crate::layout::{self, Layout};
 use crate::limits::Limits;
-use crate::render::{Colour, Format, Printer};
+use crate::render::{self, Colour, Format, Printer};
 use crate::secret::redact;
 
 /// Options that every command takes.
@@ -155,6 +155,7 @@ fn options(global: &Global) -> Result<Options> {
         tls_ca: global.tls_ca.clone(),
         tls_client: global.tls_cert.clone().zip(global.tls_key.clone()),
         tls_insecure: global.tls_insecure,
+        tell: if global.quiet { |_| () } else { render::remark },
     })
 }
 

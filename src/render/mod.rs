@@ -10,6 +10,7 @@ pub mod spark;
 pub mod text;
 
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use anstyle::{AnsiColor, Style};
@@ -386,6 +387,16 @@ const TEMPLATE_OF: &str = "{msg}: {human_pos} of {human_len} {wide_bar:.dim} {pe
 /// Says on stderr what is wrong with the command line, before there is a printer.
 pub fn usage_error(text: &str) {
     let _ = io::stderr().write_all(escape::message(text).as_bytes());
+}
+
+/// A remark on stderr, from where no printer is at hand; each is made once.
+pub fn remark(text: &str) {
+    static MADE: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    let Ok(mut made) = MADE.lock() else { return };
+    if !made.iter().any(|one| one == text) {
+        let _ = writeln!(io::stderr(), "{}", escape::message(text));
+        made.push(text.to_owned());
+    }
 }
 
 /// Makes a panic end the process with `status` and a sentence to report it by. Nothing from a cache

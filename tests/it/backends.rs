@@ -12,7 +12,7 @@ use cachectl::entry::{Condition, Entry, Expiry, Kind, Stored, StoredKey, Ttl, Wr
 use cachectl::limits::Limits;
 use cachectl::pattern::Pattern;
 
-use crate::server::{Certificates, Memcached, Server};
+use crate::server::{Certificates, Cluster, Memcached, Server};
 
 #[test]
 fn memory_conforms() {
@@ -35,6 +35,22 @@ fn redis_conforms() {
     conformance("redis", &parse(&plain.url(), &options()).unwrap());
     conformance("redis+unix", &parse(&plain.unix_url(), &options()).unwrap());
     conformance("rediss", &parse(&tls.tls_url(), &trusting).unwrap());
+}
+
+#[test]
+fn a_cluster_conforms() {
+    let certificates = Certificates::new();
+    let (plain, tls) = (Cluster::start(3, 0), Cluster::start_tls(&certificates));
+    let trusting = Options { tls_ca: Some(certificates.file("ca.pem")), ..options() };
+    conformance("redis+cluster", &parse(&plain.url(), &options()).unwrap());
+    // A server's URL that leads to a node of a cluster leads to all of it.
+    conformance("redis of a cluster", &parse(&format!("{}?protocol=3", plain.nodes[1].url()), &options()).unwrap());
+    for node in &tls.nodes {
+        node.command(&[b"ACL", b"SETUSER", b"ada", b"on", b">s3cret", b"~*", b"+@all"]);
+        node.command(&[b"ACL", b"SETUSER", b"default", b"off"]);
+    }
+    let url = format!("rediss+cluster://ada:s3cret@localhost:{}?protocol=3", tls.nodes[2].port);
+    conformance("rediss+cluster", &parse(&url, &trusting).unwrap());
 }
 
 /// Without the thread that moves items from list to list, a metadump passes every one. A value of 1 MiB
@@ -94,6 +110,7 @@ pub fn options() -> Options {
         tls_ca: None,
         tls_client: None,
         tls_insecure: false,
+        tell: |_| (),
     }
 }
 
@@ -540,9 +557,10 @@ fn a_counter_counts(subject: &mut Subject) {
 
 /// Runs `check` over each store that can do all that Redis can.
 fn each_store(check: fn(&mut Subject)) {
-    let (directory, server) = (tempfile::tempdir().unwrap(), Server::start(&[]));
+    let (directory, server, cluster) = (tempfile::tempdir().unwrap(), Server::start(&[]), Cluster::start(2, 0));
     let disk = format!("disk://{}/cache", directory.path().display());
-    for (name, url) in [("memory", "memory:"), ("disk", &disk), ("redis", &server.url())] {
+    let urls = [("memory", "memory:"), ("disk", &disk), ("redis", &server.url()), ("redis+cluster", &cluster.url())];
+    for (name, url) in urls {
         check(&mut Subject { name, backend: parse(url, &options()).unwrap()().unwrap() });
     }
 }

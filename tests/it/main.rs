@@ -7,6 +7,7 @@ mod bench;
 mod bench_compare;
 #[path = "../fuzz/bodies.rs"]
 mod bodies;
+mod cluster;
 mod codecs;
 mod commands;
 mod disk;
@@ -30,6 +31,7 @@ mod python;
 mod readme;
 mod redis;
 mod rounds;
+mod sentinel;
 mod server;
 mod servers;
 mod source;

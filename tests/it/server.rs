@@ -28,25 +28,47 @@ pub struct Server {
 impl Server {
     /// Starts one in the clear, with more arguments, such as `--requirepass`.
     pub fn start(arguments: &[&str]) -> Server {
-        Server::launch("--port", arguments)
+        Server::launch("--port", None, arguments)
+    }
+
+    /// Starts a sentinel that takes the primary of `service` for dead after half a second, with more lines for its
+    /// configuration.
+    pub fn start_sentinel(service: &str, primary: &Server, more: &str) -> Server {
+        Server::launch("--port", Some(&watching(service, primary, more)), &["--sentinel"])
+    }
+
+    /// The same under TLS, on its side too.
+    pub fn start_sentinel_tls(certificates: &Certificates, service: &str, primary: &Server, more: &str) -> Server {
+        let more = format!("tls-replication yes\n{more}");
+        let arguments = &["--sentinel", "--tls-auth-clients", "no"];
+        Server::launch_tls(certificates, "good", Some(&watching(service, primary, &more)), arguments)
     }
 
     /// Starts one under TLS, with the certificate `name` of [`Certificates`].
     pub fn start_tls(certificates: &Certificates, name: &str, arguments: &[&str]) -> Server {
+        Server::launch_tls(certificates, name, None, arguments)
+    }
+
+    fn launch_tls(certificates: &Certificates, name: &str, file: Option<&str>, arguments: &[&str]) -> Server {
         let (certificate, key) = certificates.pair(name);
         let authority = certificates.file("ca.pem");
         let mut all = vec!["--port", "0", "--tls-cert-file", text(&certificate), "--tls-key-file", text(&key)];
         all.extend(["--tls-ca-cert-file", text(&authority)]);
         all.extend(arguments);
-        Server::launch("--tls-port", &all)
+        Server::launch("--tls-port", file, &all)
     }
 
-    fn launch(port_option: &str, arguments: &[&str]) -> Server {
+    fn launch(port_option: &str, file: Option<&str>, arguments: &[&str]) -> Server {
         // Another process may take the free port before the server does: then it ends, and we go on.
         for _ in 0..5 {
             let directory = tempfile::tempdir().unwrap();
             let port = free_port();
             let mut command = Command::new("redis-server");
+            if let Some(file) = file {
+                let path = directory.path().join("redis.conf");
+                fs::write(&path, file).unwrap();
+                command.arg(path);
+            }
             command.args([port_option, &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
             command.arg("--unixsocket").arg(directory.path().join("redis.sock")).arg("--dir").arg(directory.path());
             command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -113,6 +135,22 @@ impl Server {
         }
     }
 
+    /// What it answers in text to a command of the test's own.
+    pub fn says(&self, command: &[&str]) -> String {
+        let command: Vec<&[u8]> = command.iter().map(|word| word.as_bytes()).collect();
+        match self.command(&command) {
+            redis::Value::BulkString(bytes) => String::from_utf8(bytes).unwrap(),
+            redis::Value::VerbatimString { text, .. } => text,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Ends it at once, as a crash does.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
     /// A command of the test's own, past the code under test.
     pub fn command(&self, arguments: &[&[u8]]) -> redis::Value {
         self.command_in(0, arguments)
@@ -120,13 +158,122 @@ impl Server {
 
     /// The same in another database.
     pub fn command_in(&self, db: i64, arguments: &[&[u8]]) -> redis::Value {
+        self.tries_in(db, arguments).unwrap_or_else(|error| panic!("{arguments:?}: {error}"))
+    }
+
+    /// A command that may be refused.
+    pub fn tries(&self, arguments: &[&[u8]]) -> redis::RedisResult<redis::Value> {
+        self.tries_in(0, arguments)
+    }
+
+    fn tries_in(&self, db: i64, arguments: &[&[u8]]) -> redis::RedisResult<redis::Value> {
         let url = format!("redis+unix://{}?db={db}", self.socket().display());
         let mut connection = redis::Client::open(url).unwrap().get_connection().unwrap();
         let mut command = redis::Cmd::new();
         for argument in arguments {
             command.arg(*argument);
         }
-        command.query(&mut connection).unwrap_or_else(|error| panic!("{arguments:?}: {error}"))
+        command.query(&mut connection)
+    }
+}
+
+/// Nodes of a Redis Cluster of our own: primaries, and after them a replica of each of the first ones.
+pub struct Cluster {
+    pub nodes: Vec<Server>,
+    primaries: usize,
+}
+
+/// A node is taken for dead after a second; it may be restarted under the same name.
+const NODE: &[&str] = &["--cluster-enabled", "yes", "--cluster-node-timeout", "1000"];
+
+impl Cluster {
+    /// Starts one of so many primaries in the clear.
+    pub fn start(primaries: usize, replicas: usize) -> Cluster {
+        Cluster::of(primaries, replicas, Server::start)
+    }
+
+    /// Starts one of three primaries under TLS.
+    pub fn start_tls(certificates: &Certificates) -> Cluster {
+        Cluster::of(3, 0, |arguments| {
+            let tls = [&["--tls-auth-clients", "no", "--tls-cluster", "yes"], arguments].concat();
+            Server::start_tls(certificates, "good", &tls)
+        })
+    }
+
+    /// As `redis-cli --cluster create` does, which waits longer.
+    fn of(primaries: usize, replicas: usize, start: impl Fn(&[&str]) -> Server) -> Cluster {
+        let start = |_| {
+            let bus = free_port().to_string();
+            (start(&[NODE, &["--cluster-port", &bus]].concat()), bus)
+        };
+        let (nodes, buses): (Vec<Server>, Vec<String>) = (0..primaries + replicas).map(start).unzip();
+        for (at, node) in nodes.iter().enumerate() {
+            node.command(&[b"CLUSTER", b"SET-CONFIG-EPOCH", (at + 1).to_string().as_bytes()]);
+            if at < primaries {
+                let slot = |at: usize| at * 16384 / primaries;
+                let (first, last) = (slot(at).to_string(), (slot(at + 1) - 1).to_string());
+                node.command(&[b"CLUSTER", b"ADDSLOTSRANGE", first.as_bytes(), last.as_bytes()]);
+            }
+            if at > 0 {
+                let port = node.port.to_string();
+                nodes[0].command(&[b"CLUSTER", b"MEET", b"127.0.0.1", port.as_bytes(), buses[at].as_bytes()]);
+            }
+        }
+        let cluster = Cluster { nodes, primaries };
+        let known = format!("cluster_known_nodes:{}\r", cluster.nodes.len());
+        cluster.wait(|told| told.contains(&known));
+        for (replica, primary) in cluster.nodes[primaries..].iter().zip(&cluster.nodes) {
+            let id = primary.says(&["CLUSTER", "MYID"]);
+            replica.command(&[b"CLUSTER", b"REPLICATE", id.as_bytes()]);
+            until("a replica has its primary's data", || replica.info("replication").contains("link_status:up"));
+        }
+        cluster.wait(|told| told.contains("cluster_state:ok"));
+        until("every node knows every replica", || {
+            cluster.nodes.iter().all(|node| node.says(&["CLUSTER", "NODES"]).matches("slave").count() == replicas)
+        });
+        cluster
+    }
+
+    /// Waits until `holds` of what CLUSTER INFO says on each node.
+    fn wait(&self, holds: impl Fn(&str) -> bool) {
+        until("the nodes agree", || self.nodes.iter().all(|node| holds(&node.says(&["CLUSTER", "INFO"]))));
+    }
+
+    /// The URL that names its first node.
+    pub fn url(&self) -> String {
+        format!("redis+cluster://127.0.0.1:{}", self.nodes[0].port)
+    }
+
+    /// The primary that has a key since the start.
+    pub fn primary_of(&self, key: &str) -> &Server {
+        let slot = self.slot(key);
+        &self.nodes[(0..self.primaries).rfind(|at| at * 16384 / self.primaries <= slot).unwrap()]
+    }
+
+    /// The slot of a key.
+    pub fn slot(&self, key: &str) -> usize {
+        match self.nodes[0].command(&[b"CLUSTER", b"KEYSLOT", key.as_bytes()]) {
+            redis::Value::Int(slot) => usize::try_from(slot).unwrap(),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// The configuration of a sentinel.
+fn watching(service: &str, primary: &Server, more: &str) -> String {
+    format!(
+        "sentinel monitor {service} 127.0.0.1 {} 1\nsentinel down-after-milliseconds {service} 500\n\
+         sentinel failover-timeout {service} 3000\n{more}\n",
+        primary.port
+    )
+}
+
+/// Waits until something holds that servers are about to agree on.
+pub fn until(what: &str, holds: impl Fn() -> bool) {
+    let deadline = Instant::now() + START;
+    while !holds() {
+        assert!(Instant::now() < deadline, "not within {START:?}: {what}");
+        thread::sleep(Duration::from_millis(10));
     }
 }
 

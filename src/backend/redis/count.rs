@@ -6,13 +6,13 @@
 
 use redis::{Cmd, Value, cmd};
 
-use super::link::Link;
+use super::nodes::Nodes;
 use super::{command, in_doubt, read, shown};
 use crate::backend::{Error, ErrorKind};
 use crate::entry::{Expiry, StoredKey};
 
 /// Adds `by`; what the counter is then.
-pub fn increment(link: &mut Link, key: &StoredKey, by: i64, expiry: Expiry) -> Result<i128, Error> {
+pub fn increment(nodes: &mut Nodes, key: &StoredKey, by: i64, expiry: Expiry) -> Result<i128, Error> {
     let doing = format!("cannot add {by} to {}", shown(key));
     let digits = by.to_string();
     let add = match &key.field {
@@ -27,9 +27,8 @@ pub fn increment(link: &mut Link, key: &StoredKey, by: i64, expiry: Expiry) -> R
             return Err(Error::new(ErrorKind::Unfit, message));
         }
     };
-    let mut replies = Vec::with_capacity(commands.len());
-    link.ask(commands, &mut replies).map_err(|error| in_doubt(error, "it was added"))?;
-    match link.check(&doing, answer(replies))? {
+    let replies = nodes.change_together(&commands).map_err(|error| in_doubt(error, "it was added"))?;
+    match nodes.check(&doing, answer(replies))? {
         Value::Int(number) => Ok(number.into()),
         reply => Err(read::odd(&reply)),
     }

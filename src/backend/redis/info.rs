@@ -24,7 +24,9 @@ pub fn server(link: &mut Link) -> Result<Server, Error> {
         Err(error) if error.kind == ErrorKind::Unreachable => return Err(error),
         Err(refusal) => return without_info(link, refusal),
     };
-    let mut server = told(&said(&String::from_utf8_lossy(&info)));
+    let said = said(&String::from_utf8_lossy(&info));
+    link.is_known_to_be_clustered(said.text("cluster_enabled") == Some("1"));
+    let mut server = told(&said);
     if server == Server::default() {
         let message = format!("{} answers INFO with nothing that Redis says of itself", link.label());
         return Err(Error::new(ErrorKind::Failed, message));
@@ -64,6 +66,7 @@ fn told(said: &Said) -> Server {
         product: product.or_else(|| version.as_ref().map(|_| "redis".to_owned())),
         version,
         role,
+        primaries: None,
         uptime_s: said.number("uptime_in_seconds"),
         loading: said.is("loading", "1"),
         memory_used: said.number("used_memory"),
@@ -178,6 +181,11 @@ fn settings(link: &mut Link, names: &[&str], server: &mut Server) -> Result<(), 
     server.policy = server.policy.take().or(said.word("maxmemory-policy"));
     server.clients_max = server.clients_max.or(said.number("maxclients"));
     Ok(())
+}
+
+/// Whether HELLO was answered by a node of a cluster.
+pub fn is_clustered(hello: Value) -> bool {
+    pairs(hello).text("mode") == Some("cluster")
 }
 
 /// Names and values, which RESP2 has in turn and RESP3 in a map. What is no scalar is passed over.

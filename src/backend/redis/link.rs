@@ -3,27 +3,25 @@
 //! The `redis` crate gives the commands. Opening a session (HELLO, AUTH,
 //! SELECT) is done here, because only the server's own words tell a wrong password from a missing
 //! permission, and because a user with few permissions must not need more commands than it uses:
-//! no CLIENT SETINFO, and SELECT only for a database that is not 0. This file knows no keys.
+//! no CLIENT SETINFO, and SELECT only for a database that is not 0. Where sentinels know the server, they
+//! are asked for each session. This file knows no keys.
 
 use std::io;
 use std::time::{Duration, Instant};
 
 use redis::{Cmd, RedisError, RedisResult, Value, cmd};
 
-use super::url::Target;
-use super::{fault, reply};
+use super::url::{Sentinels, Target, Topology};
+use super::{command, fault, info, reply, sentinel};
 use crate::backend::net::{Place, Stream};
-use crate::backend::{Error, Options};
-
-/// Commands sent before their replies are read.
-const BATCH: usize = 1000;
-
-/// Bytes of commands sent before their replies are read; one command may be longer.
-const BATCH_BYTES: usize = 1 << 20;
+use crate::backend::{Error, ErrorKind, Options};
 
 /// A connection unused for this long is tried with a PING first: while a person thought about a
 /// question, the server may have closed it (its `timeout`), and a write must not be sent twice.
 const IDLE: Duration = Duration::from_secs(1);
+
+/// What INFO says of a node of a cluster.
+const CLUSTERED: &[u8] = b"cluster_enabled:1";
 
 /// What a reply may cost beside the largest value: lengths and places of members.
 const REPLY_SLACK: u64 = 1 << 20;
@@ -34,6 +32,7 @@ pub struct Link {
     options: Options,
     label: String,
     open: Option<Session>,
+    sessions: u64,
     used: Instant,
     untouching: bool,
 }
@@ -42,6 +41,8 @@ pub struct Link {
 struct Session {
     stream: Stream,
     reply_most: u64,
+    /// Whether the server is a node of a cluster, where it has said.
+    clustered: Option<bool>,
 }
 
 /// Why talk ended early.
@@ -71,19 +72,25 @@ impl From<Error> for Trouble {
 }
 
 impl Link {
+    /// A connection that is made when something is asked.
+    pub fn new(target: &Target, options: &Options) -> Link {
+        Link {
+            label: label(target),
+            target: target.clone(),
+            options: options.clone(),
+            open: None,
+            sessions: 0,
+            used: Instant::now(),
+            untouching: false,
+        }
+    }
+
     /// Connects.
     ///
     /// # Errors
     /// When the server cannot be reached, or refuses the user or the database.
     pub fn connect(target: &Target, options: &Options) -> Result<Link, Error> {
-        let mut link = Link {
-            label: label(target),
-            target: target.clone(),
-            options: options.clone(),
-            open: None,
-            used: Instant::now(),
-            untouching: false,
-        };
+        let mut link = Link::new(target, options);
         link.reopen()?;
         Ok(link)
     }
@@ -93,34 +100,104 @@ impl Link {
         &self.label
     }
 
+    /// Its address.
+    pub fn place(&self) -> &Place {
+        &self.target.place
+    }
+
     /// Which database it uses.
     pub fn database(&self) -> i64 {
         self.target.db.into()
     }
 
+    /// How many sessions there were: what a server said in another may hold no more.
+    pub fn sessions(&self) -> u64 {
+        self.sessions
+    }
+
+    /// Whether there is a session, as far as is known.
+    pub fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
     /// Sends `commands` and adds a reply for each to `replies`; a server's refusal is a reply.
-    /// Commands are taken a batch at a time, so that they need not all be in memory.
     ///
     /// # Errors
     /// When the connection fails; `replies` has those that came before.
     pub fn ask(&mut self, commands: impl IntoIterator<Item = Cmd>, replies: &mut Vec<Value>) -> Result<(), Error> {
-        let mut commands = commands.into_iter();
-        loop {
-            let (mut packed, mut count) = (Vec::new(), 0);
-            while count < BATCH && packed.len() < BATCH_BYTES {
-                let Some(command) = commands.next() else { break };
-                command.write_packed_command(&mut packed);
-                count += 1;
+        let (mut packed, mut count) = (Vec::new(), 0);
+        for command in commands {
+            command.write_packed_command(&mut packed);
+            count += 1;
+        }
+        if count == 0 {
+            return Ok(());
+        }
+        self.open()?;
+        self.send(&packed)?;
+        (0..count).try_for_each(|_| self.receive().map(|reply| replies.push(reply)))
+    }
+
+    /// Makes a connection where there is none that works.
+    ///
+    /// # Errors
+    /// As [`Link::connect`]; nothing was sent then.
+    pub fn open(&mut self) -> Result<(), Error> {
+        self.ready().map(drop)
+    }
+
+    /// Sends packed commands over a connection that is open. Each has a reply, to be [received](Link::receive).
+    ///
+    /// # Errors
+    /// When the connection fails: some may have been done.
+    pub fn send(&mut self, packed: &[u8]) -> Result<(), Error> {
+        self.talk(|session| Ok(session.stream.send(packed)?))
+    }
+
+    /// The next reply.
+    ///
+    /// # Errors
+    /// When the connection fails.
+    pub fn receive(&mut self) -> Result<Value, Error> {
+        self.talk(Session::receive)
+    }
+
+    /// Uses the open connection, which is no more after a failure: what is still to come on it answers questions
+    /// that nobody asks any more.
+    fn talk<T>(&mut self, talk: impl FnOnce(&mut Session) -> RedisResult<T>) -> Result<T, Error> {
+        let talked = talk(self.open.as_mut().expect("whoever talks has opened it"));
+        self.used = Instant::now();
+        talked.map_err(|error| {
+            self.hang_up();
+            self.lost(&error)
+        })
+    }
+
+    /// Whether the server is a node of a cluster. HELLO is everybody's; before Redis 6, INFO is.
+    ///
+    /// # Errors
+    /// When the connection fails.
+    pub fn is_clustered(&mut self) -> Result<bool, Error> {
+        if let Some(clustered) = self.ready()?.clustered {
+            return Ok(clustered);
+        }
+        let mut replies = Vec::with_capacity(1);
+        self.ask([cmd("HELLO")], &mut replies)?;
+        let clustered = match replies.pop() {
+            Some(Value::ServerError(_)) => {
+                self.ask([command("INFO", &[b"cluster"])], &mut replies)?;
+                matches!(replies.pop(), Some(Value::BulkString(told)) if told.windows(17).any(|at| at == CLUSTERED))
             }
-            if count == 0 {
-                return Ok(());
-            }
-            if let Err(error) = self.ready()?.exchange(&packed, count, replies) {
-                // What is still to come on this connection answers questions that nobody asks any more.
-                self.hang_up();
-                return Err(self.lost(&error));
-            }
-            self.used = Instant::now();
+            hello => hello.is_some_and(info::is_clustered),
+        };
+        self.is_known_to_be_clustered(clustered);
+        Ok(clustered)
+    }
+
+    /// The server has said whether it is a node of a cluster, and need not be asked.
+    pub fn is_known_to_be_clustered(&mut self, clustered: bool) {
+        if let Some(session) = &mut self.open {
+            session.clustered = Some(clustered);
         }
     }
 
@@ -212,10 +289,25 @@ impl Link {
     }
 
     fn reopen(&mut self) -> Result<(), Error> {
+        let Topology::Sentinel(sentinels) = &self.target.topology else { return self.enter() };
+        let (sentinels, options) = (sentinels.clone(), self.options.clone());
+        sentinel::primary(&sentinels, &options, |host, port| {
+            self.target.place = match self.target.place {
+                Place::Tls(..) => Place::Tls(host, port),
+                _ => Place::Tcp(host, port),
+            };
+            self.label = format!("{}, the primary of `{}`", server(&self.target), sentinels.service);
+            self.enter()
+        })
+    }
+
+    /// Opens a session with the server at the address that is known.
+    fn enter(&mut self) -> Result<(), Error> {
+        self.open = None;
         let stream = Stream::connect(&self.target.place, &self.target.tls, &self.options)
             .map_err(|error| self.lost(&error.into()))?;
         let reply_most = self.options.limits.stored.saturating_add(REPLY_SLACK);
-        let mut session = Session { stream, reply_most };
+        let mut session = Session { stream, reply_most, clustered: None };
         let opening = opening(&self.target);
         let mut packed = Vec::new();
         for (_, command) in &opening {
@@ -223,13 +315,32 @@ impl Link {
         }
         let mut replies = Vec::new();
         session.exchange(&packed, opening.len(), &mut replies).map_err(|error| self.lost(&error))?;
-        for ((doing, _), reply) in opening.iter().zip(replies) {
-            self.check(doing, reply).map_err(|error| self.without_password(error))?;
+        for ((doing, opening), reply) in opening.iter().zip(replies) {
+            match opening.args_iter().next() {
+                Some(redis::Arg::Simple(ROLE)) => self.check_role(&reply)?,
+                _ => {
+                    let reply = self.check(doing, reply).map_err(|error| self.without_password(error))?;
+                    if let Value::Map(_) = reply {
+                        session.clustered = Some(info::is_clustered(reply));
+                    }
+                }
+            }
         }
         self.open = Some(session);
+        self.sessions += 1;
         self.used = Instant::now();
         self.untouching = false;
         Ok(())
+    }
+
+    /// Sentinels may not know yet that a server is primary no more. One that does not tell is believed.
+    fn check_role(&self, reply: &Value) -> Result<(), Error> {
+        match reply {
+            Value::Array(parts) if parts.first() != Some(&Value::BulkString(b"master".to_vec())) => {
+                Err(Error::new(ErrorKind::Failed, format!("{} is none now", self.label)))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// A server, or whatever listens there, may repeat what it was sent.
@@ -245,10 +356,11 @@ impl Session {
     /// Writes commands and reads a reply for each.
     fn exchange(&mut self, packed: &[u8], count: usize, replies: &mut Vec<Value>) -> RedisResult<()> {
         self.stream.send(packed)?;
-        for _ in 0..count {
-            replies.push(reply::read(self.stream.reply(), self.reply_most)?);
-        }
-        Ok(())
+        (0..count).try_for_each(|_| self.receive().map(|reply| replies.push(reply)))
+    }
+
+    fn receive(&mut self) -> RedisResult<Value> {
+        reply::read(self.stream.reply(), self.reply_most)
     }
 
     /// Whether the server still answers; that this user may not PING is an answer.
@@ -285,11 +397,30 @@ fn opening(target: &Target) -> Vec<(String, Cmd)> {
         select.arg(target.db);
         commands.push((format!("cannot use database {}, which the URL names,", target.db), select));
     }
+    if let Topology::Sentinel(_) = target.topology {
+        commands.push((String::new(), cmd("ROLE")));
+    }
     commands
 }
 
+/// The command that tells a primary from a replica.
+const ROLE: &[u8] = b"ROLE";
+
 /// Where a target is, without who connects to it.
 pub fn label(target: &Target) -> String {
+    let scheme = if let Place::Tls(..) = target.place { "rediss" } else { "redis" };
+    let list = |places: &[Place]| places.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+    match &target.topology {
+        Topology::Single => server(target),
+        Topology::Cluster(places) => format!("{scheme}+cluster://{}", list(places)),
+        Topology::Sentinel(Sentinels { places, service, .. }) => {
+            format!("{scheme}+sentinel://{}/{service}/{}", list(places), target.db)
+        }
+    }
+}
+
+/// The one server that a target is.
+fn server(target: &Target) -> String {
     let (place, db) = (&target.place, target.db);
     match place {
         Place::Tcp(..) => format!("redis://{place}/{db}"),

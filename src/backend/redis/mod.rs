@@ -1,27 +1,35 @@
-//! Redis and Valkey, one server at a time.
+//! Redis and Valkey: one server, a cluster, or the primary that sentinels know.
 //!
 //! Everything goes in pipelines: many keys are one round trip, and a long list goes in batches. A
 //! user whose ACL allows little gets what it allows: PTTL and GETRANGE are not needed to read, nor
 //! UNLINK to delete. Nothing here knows what the bytes mean.
 
+mod all;
 mod count;
 mod fault;
 mod frames;
 mod hot;
 mod info;
 mod link;
+mod nodes;
+mod patience;
 mod raw;
 mod read;
 mod reply;
+mod sentinel;
+mod slots;
 mod survey;
 mod turns;
 mod url;
+mod walk;
 
 use redis::{Cmd, Value, cmd};
 
 use self::link::Link;
+use self::nodes::{Answer, Nodes};
 use self::turns::Turns;
-pub use self::url::{Target, not_yet, parse};
+pub use self::url::{Target, Topology, parse};
+use self::walk::Walk;
 pub use super::net::Place;
 use super::survey::{Observer, Plan, Surveyed};
 use super::{Backend, Connect, Cursor, Dial, Error, ErrorKind, Heat, Options, Page, Reply, Row, Search, Server};
@@ -57,6 +65,24 @@ pub const UNIX: Row = Row {
     parse: open,
 };
 
+/// Redis Cluster.
+pub const CLUSTER: Row = Row {
+    schemes: &["redis+cluster", "rediss+cluster", "valkey+cluster", "valkeys+cluster"],
+    example: "redis+cluster://HOST:PORT,HOST:PORT",
+    about: "a Redis or Valkey cluster, of which some nodes are named; rediss+cluster:// under TLS",
+    kind: Kind::Redis,
+    parse: open,
+};
+
+/// Redis behind sentinels.
+pub const SENTINEL: Row = Row {
+    schemes: &["redis+sentinel", "rediss+sentinel", "valkey+sentinel", "valkeys+sentinel"],
+    example: "redis+sentinel://HOST:PORT,HOST:PORT/SERVICE/DB",
+    about: "the primary of a service, as its sentinels know it; rediss+sentinel:// under TLS",
+    kind: Kind::Redis,
+    parse: open,
+};
+
 /// Keys that the server is asked to look at for one page of a scan.
 const SCAN_COUNT: usize = 1000;
 
@@ -68,61 +94,55 @@ const MODULE_KIND_LEN: usize = 9;
 
 fn open(url: &str, options: &Options) -> Result<Connect, UrlError> {
     let target = parse(url)?;
-    target.tls.check(options.tls_insecure)?;
+    target.check(options.tls_insecure)?;
     let options = options.clone();
     Ok(Box::new(move || {
-        let link = Link::connect(&target, &options)?;
-        Ok(Box::new(Redis { link, limits: options.limits, keys: Scan::default(), fields: Scan::default() }))
+        let nodes = Nodes::connect(&target, &options)?;
+        Ok(Box::new(Redis { nodes, limits: options.limits, keys: Walk::default(), fields: Scan::default() }))
     }))
 }
 
 /// Reads the URL for connections of the caller's own.
 ///
 /// # Errors
-/// When it is malformed.
+/// When it is malformed, or names a cluster.
 pub fn dial(url: &str, options: &Options) -> Result<Dial, UrlError> {
     let target = parse(url)?;
-    target.tls.check(options.tls_insecure)?;
+    target.check(options.tls_insecure)?;
+    if let Topology::Cluster(_) = target.topology {
+        return Err(UrlError::new(format!("a cluster cannot be loaded as one: {ONE_NODE}")));
+    }
     let options = options.clone();
     Ok(Box::new(move || {
-        let stream = Link::connect(&target, &options)?.into_stream();
-        stream.into_line().map_err(|error| fault::lost(&link::label(&target), &error.into(), &options, &target.place))
+        let mut link = Link::connect(&target, &options)?;
+        if link.is_clustered()? {
+            let message = format!("{} is a node of a cluster: {ONE_NODE}", link.label());
+            return Err(Error::new(ErrorKind::Unsupported, message));
+        }
+        let label = link.label().to_owned();
+        link.into_stream().into_line().map_err(|error| fault::lost(&label, &error.into(), &options, &target.place))
     }))
 }
 
+/// What cannot be loaded yet.
+const ONE_NODE: &str = "load is put on one server, and a node of a cluster refuses the keys of the others";
+
 struct Redis {
-    link: Link,
+    nodes: Nodes,
     limits: Limits,
     /// Of the keyspace.
-    keys: Scan,
+    keys: Walk,
     /// Of a hash's fields.
     fields: Scan,
 }
 
-/// A scan under way.
+/// A scan of fields under way.
 #[derive(Default)]
 struct Scan {
     turns: Turns,
     next: u64,
-}
-
-impl Scan {
-    /// Where a scan goes on that was at `at`, was shown so many and told `next`.
-    fn pass(&mut self, at: u64, shown: usize, next: u64, limits: &Limits) -> Result<Option<Cursor>, turns::Endless> {
-        if at == 0 || at != self.next {
-            self.turns = Turns::default();
-        }
-        self.turns.pass(shown, next, limits)?;
-        self.next = next;
-        Ok(Some(next).filter(|next| *next != 0).map(Cursor::At))
-    }
-}
-
-fn place(cursor: &Cursor) -> u64 {
-    match cursor {
-        Cursor::Start => 0,
-        Cursor::At(at) => *at,
-    }
+    /// Who has given the cursor.
+    by: (usize, u64),
 }
 
 impl Backend for Redis {
@@ -131,16 +151,16 @@ impl Backend for Redis {
     }
 
     fn label(&self) -> &str {
-        self.link.label()
+        self.nodes.label()
     }
 
     fn get_many(&mut self, keys: &[StoredKey]) -> Result<Vec<Option<Entry>>, Error> {
-        read::entries(&mut self.link, keys, &self.limits)
+        read::entries(&mut self.nodes, keys, &self.limits)
     }
 
     fn facts_many(&mut self, keys: &[StoredKey]) -> Result<Vec<Option<Facts>>, Error> {
-        self.link.leave_no_trace()?;
-        read::facts(&mut self.link, keys)
+        self.nodes.leave_no_trace();
+        read::facts(&mut self.nodes, keys)
     }
 
     fn set_many(&mut self, writes: &[Write]) -> Result<Vec<bool>, Error> {
@@ -182,81 +202,77 @@ impl Backend for Redis {
     }
 
     fn scan(&mut self, pattern: &Pattern, kind: Option<&str>, cursor: Cursor) -> Result<Page, Error> {
-        let at = place(&cursor);
-        let mut scan = cmd("SCAN");
-        scan.arg(at);
-        if !pattern.is_all() {
-            scan.arg("MATCH").arg(pattern.as_bytes());
+        if let Some(kind) = kind.filter(|kind| !KINDS.contains(kind) && kind.len() != MODULE_KIND_LEN) {
+            let message = format!("Redis has no type `{kind}`: expected one of {}", KINDS.join(", "));
+            return Err(Error::new(ErrorKind::Unfit, message));
         }
-        scan.arg("COUNT").arg(SCAN_COUNT);
-        if let Some(kind) = kind {
-            if !KINDS.contains(&kind) && kind.len() != MODULE_KIND_LEN {
-                let message = format!("Redis has no type `{kind}`: expected one of {}", KINDS.join(", "));
-                return Err(Error::new(ErrorKind::Unfit, message));
+        let scan = |at: u64| {
+            let mut scan = cmd("SCAN");
+            scan.arg(at);
+            if !pattern.is_all() {
+                scan.arg("MATCH").arg(pattern.as_bytes());
             }
-            scan.arg("TYPE").arg(kind);
-        }
-        let (next, keys) = read::page(self.link.ask_one("cannot list keys", scan)?)?;
-        let passed = self.keys.pass(at, keys.len(), next, &self.limits);
-        let next = passed.map_err(|endless| endless.named("SCAN", self.link.label()))?;
-        Ok(Page { keys: keys.into_iter().map(StoredKey::new).collect(), next })
+            scan.arg("COUNT").arg(SCAN_COUNT);
+            if let Some(kind) = kind {
+                scan.arg("TYPE").arg(kind);
+            }
+            scan
+        };
+        self.keys.page(&mut self.nodes, &cursor, scan, &self.limits)
     }
 
     fn scan_fields(&mut self, key: &StoredKey, pattern: &Pattern, cursor: Cursor) -> Result<Page, Error> {
-        let at = place(&cursor);
+        let at = match cursor {
+            Cursor::Start => 0,
+            Cursor::At(at) => at,
+        };
         let mut scan = command("HSCAN", &[&key.key]);
         scan.arg(at);
         if !pattern.is_all() {
             scan.arg("MATCH").arg(pattern.as_bytes());
         }
         scan.arg("COUNT").arg(SCAN_COUNT);
-        let (next, pairs) = read::page(self.link.ask_one("cannot list fields", scan)?)?;
-        let passed = self.fields.pass(at, pairs.len(), next, &self.limits);
-        let next = passed.map_err(|endless| endless.named("HSCAN", self.link.label()))?;
+        let (next, pairs) = read::page(self.nodes.ask_one("cannot list fields", scan)?)?;
+        let Scan { turns, next: expected, by } = &mut self.fields;
+        if at == 0 || at != *expected {
+            *turns = Turns::default();
+        }
+        turns.pass(pairs.len(), next, &self.limits).map_err(|endless| endless.named("HSCAN", self.nodes.label()))?;
+        // A cursor that another node has given, or this one before a restart, means nothing.
+        let stale = at != 0 && *by != self.nodes.answered();
+        (*expected, *by) = (next, self.nodes.answered());
+        let next = if stale { Some(Cursor::Start) } else { Some(next).filter(|next| *next != 0).map(Cursor::At) };
         // Field and value in turn.
         let fields = pairs.into_iter().step_by(2);
         Ok(Page { keys: fields.map(|field| StoredKey { key: key.key.clone(), field: Some(field) }).collect(), next })
     }
 
     fn count(&mut self) -> Result<Option<u64>, Error> {
-        match self.link.ask_one("cannot count keys", cmd("DBSIZE")) {
-            Ok(Value::Int(count)) => Ok(Some(count.unsigned_abs())),
-            Ok(reply) => Err(read::odd(&reply)),
-            Err(Error { kind: ErrorKind::Denied | ErrorKind::Unsupported, .. }) => Ok(None),
-            Err(error) => Err(error),
-        }
+        all::count(&mut self.nodes)
     }
 
     fn survey(&mut self, plan: &Plan, observer: &mut dyn Observer) -> Result<Surveyed, Error> {
-        survey::survey(&mut self.link, plan, &self.limits, observer)
+        all::survey(&mut self.nodes, plan, &self.limits, observer)
     }
 
     fn hottest(&mut self, most: usize, search: &mut Search<'_>) -> Result<Vec<Heat>, Error> {
-        match search.monitor {
-            true => hot::watched(&mut self.link, most, search.time, search.wait),
-            false => hot::asked(&mut self.link, most, search.time, search.wait),
-        }
+        all::hottest(&mut self.nodes, most, search)
     }
 
     fn increment(&mut self, key: &StoredKey, by: i64, expiry: Expiry) -> Result<i128, Error> {
-        count::increment(&mut self.link, key, by, expiry)
+        count::increment(&mut self.nodes, key, by, expiry)
     }
 
     fn flush(&mut self) -> Result<(), Error> {
-        let doing = "cannot empty the database";
-        match self.link.ask_one(doing, command("FLUSHDB", &[b"ASYNC"])) {
-            // Before Redis 4 it takes no argument, and everybody waits.
-            Err(Error { kind: ErrorKind::Failed, .. }) => self.link.ask_one(doing, cmd("FLUSHDB")).map(drop),
-            result => result.map(drop),
-        }
+        all::flush(&mut self.nodes)
     }
 
     fn server(&mut self) -> Result<Server, Error> {
-        info::server(&mut self.link)
+        all::server(&mut self.nodes)
     }
 
     fn raw(&mut self, command: &[Vec<u8>]) -> Result<Reply, Error> {
-        raw::ask(&mut self.link, command)
+        raw::ask(&mut self.nodes, command)
     }
 }
 
@@ -299,13 +315,20 @@ impl Redis {
             held.push(one);
             command
         });
-        let mut replies = Vec::new();
-        let mut failure = self.link.ask(commands, &mut replies).err();
-        let sent = held.len();
-        let answered = replies.len();
-        let mut done = Vec::with_capacity(answered);
-        for (at, (reply, held)) in replies.into_iter().zip(held).enumerate() {
-            let judged = self.link.check(&doing(at), reply).and_then(|reply| {
+        let mut answers = Vec::new();
+        let mut failure = self.nodes.change(commands, &mut answers).err();
+        let mut done = Vec::with_capacity(answers.len());
+        let mut in_doubt = 0;
+        for (at, (answer, held)) in answers.into_iter().zip(held).enumerate() {
+            let reply = match answer {
+                Answer::Unsent => continue,
+                Answer::Lost => {
+                    in_doubt += 1;
+                    continue;
+                }
+                Answer::Came(reply) => reply,
+            };
+            let judged = self.nodes.check(&doing(at), reply).and_then(|reply| {
                 held.by(&reply)
                     .ok_or_else(|| Error::new(ErrorKind::Failed, format!("{}: {}", doing(at), read::odd(&reply))))
             });
@@ -317,7 +340,7 @@ impl Redis {
         }
         match failure {
             None => Ok(done),
-            Some(failure) => Err(failure.after(done.len(), sent - answered, total)),
+            Some(failure) => Err(failure.after(done.len(), in_doubt, total)),
         }
     }
 

@@ -2,10 +2,10 @@
 //!
 //! What never ends or leaves no reply to wait for is refused: one command has one reply here.
 
-use redis::{Cmd, Value};
+use redis::{Cmd, Value, cmd};
 
-use super::in_doubt;
-use super::link::Link;
+use super::nodes::Nodes;
+use super::{in_doubt, read, slots};
 use crate::backend::{Error, ErrorKind, Reply};
 
 /// Commands that have no one reply, and why.
@@ -27,7 +27,7 @@ const LISTENS: &str = "messages come when they come, and never end";
 const REPLICATES: &str = "it is for replicas, and has no one reply";
 
 /// Sends `command`, its name first.
-pub fn ask(link: &mut Link, command: &[Vec<u8>]) -> Result<Reply, Error> {
+pub fn ask(nodes: &mut Nodes, command: &[Vec<u8>]) -> Result<Reply, Error> {
     let words: Vec<_> = command.iter().map(|word| String::from_utf8_lossy(word)).collect();
     let name = words.first().map(AsRef::as_ref).unwrap_or_default();
     let starts = |with: &str| {
@@ -41,9 +41,39 @@ pub fn ask(link: &mut Link, command: &[Vec<u8>]) -> Result<Reply, Error> {
     for word in command {
         sent.arg(word.as_slice());
     }
-    let mut replies = Vec::with_capacity(1);
-    link.ask([sent], &mut replies).map_err(|error| in_doubt(error, &format!("`{name}` was done")))?;
-    Ok(reply(link.check(&format!("`{name}` was refused"), replies.pop().unwrap_or_default())?))
+    let node = node(nodes, name, command)?;
+    let mut replies = nodes.change_at(node, &[sent]).map_err(|error| in_doubt(error, &format!("`{name}` was done")))?;
+    Ok(reply(nodes.check(&format!("`{name}` was refused"), replies.pop().unwrap_or_default())?))
+}
+
+/// The node for a command: in a cluster that of its first key. One that names none is for a single node, and that this
+/// is a part of the cluster is said.
+fn node(nodes: &mut Nodes, name: &str, command: &[Vec<u8>]) -> Result<usize, Error> {
+    if !nodes.is_cluster() {
+        return Ok(0);
+    }
+    let any = nodes.any();
+    let key = match command.len() {
+        1 => None,
+        _ => {
+            let mut question = cmd("COMMAND");
+            question.arg("GETKEYS").arg(command);
+            let mut replies = Vec::with_capacity(1);
+            nodes.link(any).ask([question], &mut replies)?;
+            match replies.pop() {
+                Some(Value::ServerError(error)) if error.details().is_some_and(|told| told.contains("no key")) => None,
+                // What is wrong with the command the node says itself, and where its keys are where this is not told.
+                Some(Value::ServerError(_)) => return Ok(any),
+                keys => read::array(keys.unwrap_or_default())?.into_iter().next().map(read::bytes).transpose()?,
+            }
+        }
+    };
+    if let Some(key) = key {
+        return Ok(nodes.node_of(slots::of(&key)));
+    }
+    let (label, all) = (nodes.link(any).label().to_owned(), nodes.primaries().map_or(0, |all| all.len()));
+    nodes.tell(&format!("`{name}` names no key: it goes to {label} alone, of {all} primaries"));
+    Ok(any)
 }
 
 /// A reply in types of our own. Lists in lists are as deep as `reply::read` lets them be: 32.

@@ -9,7 +9,7 @@ use std::collections::HashSet;
 
 use redis::{Cmd, ServerError, Value};
 
-use super::link::Link;
+use super::nodes::Nodes;
 use super::turns::Turns;
 use super::{command, shown};
 use crate::backend::{Error, ErrorKind};
@@ -42,7 +42,7 @@ enum Question {
 }
 
 /// The entries of `keys`, in their order.
-pub fn entries(link: &mut Link, keys: &[StoredKey], limits: &Limits) -> Result<Vec<Option<Entry>>, Error> {
+pub fn entries(nodes: &mut Nodes, keys: &[StoredKey], limits: &Limits) -> Result<Vec<Option<Entry>>, Error> {
     let first = keys.iter().flat_map(|key| {
         let data = match &key.field {
             None => command("GETRANGE", &[&key.key, b"0", limits.stored.to_string().as_bytes()]),
@@ -51,27 +51,27 @@ pub fn entries(link: &mut Link, keys: &[StoredKey], limits: &Limits) -> Result<V
         [data, command("PTTL", &[&key.key])]
     });
     let mut replies = Vec::with_capacity(2 * keys.len());
-    link.ask(first, &mut replies)?;
+    nodes.ask(first, &mut replies)?;
     let mut replies = replies.into_iter();
     let mut seen = Vec::with_capacity(keys.len());
     for key in keys {
         let (data, pttl) = (replies.next().unwrap_or(Value::Nil), replies.next().unwrap_or(Value::Nil));
-        let ttl = ttl(link, key, pttl)?;
-        seen.push((look(link, key, data, ttl, limits)?, ttl));
+        let ttl = ttl(nodes, key, pttl)?;
+        seen.push((look(nodes, key, data, ttl, limits)?, ttl));
     }
 
     let second: Vec<Cmd> = seen.iter().filter_map(|(seen, _)| question(seen)).collect();
     let mut answers = Vec::with_capacity(second.len());
-    link.ask(second, &mut answers)?;
+    nodes.ask(second, &mut answers)?;
     let mut answers = answers.into_iter();
     let mut entries = Vec::with_capacity(keys.len());
     for (key, (seen, ttl)) in keys.iter().zip(seen) {
         let stored = match seen {
             Seen::Known(stored) => stored,
-            Seen::Members => members(link, key, limits)?,
+            Seen::Members => members(nodes, key, limits)?,
             Seen::Ask(question, _) => match answers.next().unwrap_or(Value::Nil) {
-                Value::ServerError(error) if error.code() == "WRONGTYPE" => members(link, key, limits)?,
-                answer => answered(link, key, question, answer, limits)?,
+                Value::ServerError(error) if error.code() == "WRONGTYPE" => members(nodes, key, limits)?,
+                answer => answered(nodes, key, question, answer, limits)?,
             },
         };
         entries.push(stored.zip(ttl).map(|(stored, ttl)| Entry { stored, ttl, tag: None }));
@@ -87,7 +87,7 @@ fn question(seen: &Seen) -> Option<Cmd> {
 }
 
 /// What the reply to the first question about `key` tells.
-fn look(link: &Link, key: &StoredKey, data: Value, ttl: Option<Ttl>, limits: &Limits) -> Result<Seen, Error> {
+fn look(nodes: &Nodes, key: &StoredKey, data: Value, ttl: Option<Ttl>, limits: &Limits) -> Result<Seen, Error> {
     let refused = |code: &str| matches!(&data, Value::ServerError(error) if error.code() == code);
     if ttl.is_none() {
         return Ok(Seen::Known(None));
@@ -99,7 +99,7 @@ fn look(link: &Link, key: &StoredKey, data: Value, ttl: Option<Ttl>, limits: &Li
         // Many an application may GET and no more. The limit is then met after the reading.
         return Ok(Seen::Ask(Question::Get, command("GET", &[&key.key])));
     }
-    match (link.check(&format!("cannot get {}", shown(key)), data)?, &key.field) {
+    match (nodes.check(&format!("cannot get {}", shown(key)), data)?, &key.field) {
         (Value::Int(length), Some(field)) => {
             within(key, "stored", length.unsigned_abs(), limits)?;
             Ok(Seen::Ask(Question::Get, command("HGET", &[&key.key, field])))
@@ -118,13 +118,13 @@ fn look(link: &Link, key: &StoredKey, data: Value, ttl: Option<Ttl>, limits: &Li
 
 /// What the reply to the second question about `key` tells.
 fn answered(
-    link: &Link,
+    nodes: &Nodes,
     key: &StoredKey,
     question: Question,
     answer: Value,
     limits: &Limits,
 ) -> Result<Option<Stored>, Error> {
-    match (link.check(&format!("cannot get {}", shown(key)), answer)?, question) {
+    match (nodes.check(&format!("cannot get {}", shown(key)), answer)?, question) {
         (Value::Int(there), Question::Exists) => Ok((there != 0).then(|| Stored::Bytes(Vec::new()))),
         (reply, Question::Exists) => Err(odd(&reply)),
         (Value::Nil, Question::Get) => Ok(None),
@@ -137,12 +137,12 @@ fn answered(
 }
 
 /// What PTTL said; `None` where there is no key.
-fn ttl(link: &Link, key: &StoredKey, pttl: Value) -> Result<Option<Ttl>, Error> {
+fn ttl(nodes: &Nodes, key: &StoredKey, pttl: Value) -> Result<Option<Ttl>, Error> {
     match pttl {
         Value::Int(-2) => Ok(None),
         Value::Int(left) => Ok(Some(u64::try_from(left).map_or(Ttl::Never, Ttl::Left))),
         Value::ServerError(error) if error.code() == "NOPERM" && names_a_command(&error) => Ok(Some(Ttl::Unknown)),
-        reply => Err(match link.check(&format!("cannot read the ttl of {}", shown(key)), reply) {
+        reply => Err(match nodes.check(&format!("cannot read the ttl of {}", shown(key)), reply) {
             Ok(reply) => odd(&reply),
             Err(error) => error,
         }),
@@ -194,16 +194,16 @@ impl Budget<'_> {
 }
 
 /// The members of a value that is not a string; `None` when it is gone.
-fn members(link: &mut Link, key: &StoredKey, limits: &Limits) -> Result<Option<Stored>, Error> {
-    let kind = kind(link.ask_one(&format!("cannot get {}", shown(key)), command("TYPE", &[&key.key]))?)?;
+fn members(nodes: &mut Nodes, key: &StoredKey, limits: &Limits) -> Result<Option<Stored>, Error> {
+    let kind = kind(nodes.ask_one(&format!("cannot get {}", shown(key)), command("TYPE", &[&key.key]))?)?;
     let mut budget = Budget { key, limits, members: 0, bytes: 0 };
     let budget = &mut budget;
     let members = match kind.as_str() {
-        "hash" => Members::Hash(pairs(scanned(link, budget, "HSCAN", 2)?)),
-        "set" => Members::Set(scanned(link, budget, "SSCAN", 1)?),
-        "list" => Members::List(list(link, budget)?),
-        "zset" => Members::SortedSet(sorted(link, budget)?),
-        "stream" => Members::Stream(stream(link, budget)?),
+        "hash" => Members::Hash(pairs(scanned(nodes, budget, "HSCAN", 2)?)),
+        "set" => Members::Set(scanned(nodes, budget, "SSCAN", 1)?),
+        "list" => Members::List(list(nodes, budget)?),
+        "zset" => Members::SortedSet(sorted(nodes, budget)?),
+        "stream" => Members::Stream(stream(nodes, budget)?),
         "none" => return Ok(None),
         _ => {
             let message = format!("{} holds a `{kind}`, which cannot be read as an entry", shown(key));
@@ -215,33 +215,35 @@ fn members(link: &mut Link, key: &StoredKey, limits: &Limits) -> Result<Option<S
 
 /// The members of a hash (`width` 2) or a set (1) by a cursor, which may show one again: the first
 /// of each `width` tells whether it did.
-fn scanned(link: &mut Link, budget: &mut Budget, verb: &str, width: usize) -> Result<Vec<Vec<u8>>, Error> {
+fn scanned(nodes: &mut Nodes, budget: &mut Budget, verb: &str, width: usize) -> Result<Vec<Vec<u8>>, Error> {
     let mut seen = HashSet::new();
     let mut members = Vec::new();
-    let (mut cursor, mut turns) = (0, Turns::default());
+    let (mut cursor, mut by, mut turns) = (0, None, Turns::default());
     loop {
         let mut scan = command(verb, &[&budget.key.key]);
         scan.arg(cursor).arg("COUNT").arg(budget.page());
-        let (next, page) = page(ask(link, budget, scan)?)?;
-        turns.pass(page.len(), next, budget.limits).map_err(|endless| endless.named(verb, link.label()))?;
+        let (next, page) = page(ask(nodes, budget, scan)?)?;
+        // A cursor that another node has given means nothing: what is seen again is known by then.
+        let stale = by.replace(nodes.answered()).is_some_and(|by| by != nodes.answered());
+        turns.pass(page.len(), next, budget.limits).map_err(|endless| endless.named(verb, nodes.label()))?;
         for group in page.chunks_exact(width) {
             if seen.insert(group[0].clone()) {
                 group.iter().try_for_each(|member| budget.spend(member))?;
                 members.extend_from_slice(group);
             }
         }
-        cursor = next;
-        if cursor == 0 {
+        cursor = if stale { 0 } else { next };
+        if cursor == 0 && !stale {
             return Ok(members);
         }
     }
 }
 
-fn list(link: &mut Link, budget: &mut Budget) -> Result<Vec<Vec<u8>>, Error> {
+fn list(nodes: &mut Nodes, budget: &mut Budget) -> Result<Vec<Vec<u8>>, Error> {
     let mut members = Vec::new();
     loop {
         let count = budget.page();
-        let page = array(ask(link, budget, range("LRANGE", budget.key, members.len() as u64, count))?)?;
+        let page = array(ask(nodes, budget, range("LRANGE", budget.key, members.len() as u64, count))?)?;
         let last = (page.len() as u64) < count;
         for member in page {
             let member = bytes(member)?;
@@ -254,7 +256,7 @@ fn list(link: &mut Link, budget: &mut Budget) -> Result<Vec<Vec<u8>>, Error> {
     }
 }
 
-fn sorted(link: &mut Link, budget: &mut Budget) -> Result<Vec<(Vec<u8>, f64)>, Error> {
+fn sorted(nodes: &mut Nodes, budget: &mut Budget) -> Result<Vec<(Vec<u8>, f64)>, Error> {
     let mut members = Vec::new();
     loop {
         let count = budget.page();
@@ -262,7 +264,7 @@ fn sorted(link: &mut Link, budget: &mut Budget) -> Result<Vec<(Vec<u8>, f64)>, E
         range.arg("WITHSCORES");
         // RESP2 has member, score, member …; RESP3 has pairs.
         let mut flat = Vec::new();
-        for item in array(ask(link, budget, range)?)? {
+        for item in array(ask(nodes, budget, range)?)? {
             match item {
                 Value::Array(pair) => flat.extend(pair),
                 item => flat.push(item),
@@ -281,14 +283,14 @@ fn sorted(link: &mut Link, budget: &mut Budget) -> Result<Vec<(Vec<u8>, f64)>, E
     }
 }
 
-fn stream(link: &mut Link, budget: &mut Budget) -> Result<Vec<StreamItem>, Error> {
+fn stream(nodes: &mut Nodes, budget: &mut Budget) -> Result<Vec<StreamItem>, Error> {
     let mut items: Vec<StreamItem> = Vec::new();
     loop {
         let start = items.last().map_or("-".to_owned(), |item| format!("({}", item.id));
         let count = budget.page();
         let mut range = command("XRANGE", &[&budget.key.key, start.as_bytes(), b"+"]);
         range.arg("COUNT").arg(count);
-        let page = array(ask(link, budget, range)?)?;
+        let page = array(ask(nodes, budget, range)?)?;
         let last = (page.len() as u64) < count;
         for item in page {
             let mut parts = array(item)?.into_iter();
@@ -311,12 +313,12 @@ fn range(verb: &str, key: &StoredKey, start: u64, count: u64) -> Cmd {
     range
 }
 
-fn ask(link: &mut Link, budget: &Budget, command: Cmd) -> Result<Value, Error> {
+fn ask(nodes: &mut Nodes, budget: &Budget, command: Cmd) -> Result<Value, Error> {
     let named = |error: Error| match error.kind {
         ErrorKind::Limit => over(budget.key, &budget.limits.exceeded("stored")),
         _ => error,
     };
-    link.ask_one(&format!("cannot get {}", shown(budget.key)), command).map_err(named)
+    nodes.ask_one(&format!("cannot get {}", shown(budget.key)), command).map_err(named)
 }
 
 fn pairs(flat: Vec<Vec<u8>>) -> Vec<(Vec<u8>, Vec<u8>)> {
@@ -325,7 +327,7 @@ fn pairs(flat: Vec<Vec<u8>>) -> Vec<(Vec<u8>, Vec<u8>)> {
 }
 
 /// What there is to say of `keys` without their data.
-pub fn facts(link: &mut Link, keys: &[StoredKey]) -> Result<Vec<Option<Facts>>, Error> {
+pub fn facts(nodes: &mut Nodes, keys: &[StoredKey]) -> Result<Vec<Option<Facts>>, Error> {
     let first = keys.iter().flat_map(|key| {
         let kind = match &key.field {
             None => command("TYPE", &[&key.key]),
@@ -334,13 +336,13 @@ pub fn facts(link: &mut Link, keys: &[StoredKey]) -> Result<Vec<Option<Facts>>, 
         [kind, command("PTTL", &[&key.key])]
     });
     let mut replies = Vec::with_capacity(2 * keys.len());
-    link.ask(first, &mut replies)?;
+    nodes.ask(first, &mut replies)?;
     let mut replies = replies.into_iter();
     let mut found = Vec::with_capacity(keys.len());
     for key in keys {
         let (first, pttl) = (replies.next().unwrap_or(Value::Nil), replies.next().unwrap_or(Value::Nil));
-        let ttl = ttl(link, key, pttl)?;
-        let kind = match (link.check(&format!("cannot look at {}", shown(key)), first)?, &key.field) {
+        let ttl = ttl(nodes, key, pttl)?;
+        let kind = match (nodes.check(&format!("cannot look at {}", shown(key)), first)?, &key.field) {
             (Value::Int(there), Some(_)) => if there == 0 { "none" } else { "string" }.to_owned(),
             (reply, Some(_)) => return Err(odd(&reply)),
             (reply, None) => kind(reply)?,
@@ -350,7 +352,7 @@ pub fn facts(link: &mut Link, keys: &[StoredKey]) -> Result<Vec<Option<Facts>>, 
 
     let there = keys.iter().zip(&found).filter_map(|(key, found)| found.as_ref().map(|(kind, _)| size(key, kind)));
     let mut sizes = Vec::new();
-    link.ask(there, &mut sizes)?;
+    nodes.ask(there, &mut sizes)?;
     let mut sizes = sizes.into_iter();
     let mut facts = Vec::with_capacity(keys.len());
     for (key, found) in keys.iter().zip(found) {
@@ -359,7 +361,7 @@ pub fn facts(link: &mut Link, keys: &[StoredKey]) -> Result<Vec<Option<Facts>>, 
             continue;
         };
         let size = sizes.next().unwrap_or(Value::Nil);
-        match link.check(&format!("cannot read the size of {}", shown(key)), size)? {
+        match nodes.check(&format!("cannot read the size of {}", shown(key)), size)? {
             Value::Int(size) => facts.push(Some(Facts { kind, size: size.unsigned_abs(), ttl, tag: None, item: None })),
             // Gone since the first question.
             Value::Nil => facts.push(None),

@@ -428,7 +428,9 @@ impl Survey<'_> {
                 return Ok(());
             }
             "NOPERM" => "the user may not".to_owned(),
-            "WRONGTYPE" => return Ok(()),
+            // In a cluster, its key is on its way to another node.
+            "WRONGTYPE" | "MOVED" | "ASK" | "TRYAGAIN" => return Ok(()),
+            "CLUSTERDOWN" => "a node of the cluster is missing".to_owned(),
             "ERR" if details.starts_with("unknown") => "the server does not know it".to_owned(),
             "ERR" if details.contains("LFU") => details.to_owned(),
             _ => return Err(fault::refused(&self.label, &format!("cannot ask {}", question.verb()), error)),

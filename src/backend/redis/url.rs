@@ -6,14 +6,16 @@
 //! is true), the URL is refused with a sentence that says so. No part of a URL that may belong to a
 //! password is repeated in an error. Nothing is connected or looked up here.
 
-use crate::backend::net::{self, Authority, Place, Tls};
+use crate::backend::net::{self, Authority, Place, TRUST, Tls};
 use crate::url::{Url, UrlError, percent_decode, percent_decode_text};
 
 /// Where to connect, and as whom. Has no `Debug`: it holds a password.
 #[derive(Clone)]
 pub struct Target {
-    /// The server's address.
+    /// The server's address. Of several that the URL names the first; behind sentinels theirs, until they are asked.
     pub place: Place,
+    /// What the address is one of.
+    pub topology: Topology,
     /// The number of the database.
     pub db: u32,
     /// The ACL user.
@@ -26,6 +28,46 @@ pub struct Target {
     pub tls: Tls,
 }
 
+/// How servers stand to one another.
+#[derive(Clone)]
+pub enum Topology {
+    /// One server, as far as the URL says.
+    Single,
+    /// Nodes of a cluster: any that answers tells of the others.
+    Cluster(Vec<Place>),
+    /// A service whose primary sentinels know.
+    Sentinel(Sentinels),
+}
+
+/// Who knows the primary of a service. Has no `Debug`: it holds a password.
+#[derive(Clone)]
+pub struct Sentinels {
+    /// Where they are.
+    pub places: Vec<Place>,
+    /// What they call the primary and its replicas.
+    pub service: String,
+    /// Their own ACL user.
+    pub username: Option<String>,
+    /// Their own password.
+    pub password: Option<String>,
+    /// What the URL says of their certificates.
+    pub tls: Tls,
+}
+
+impl Target {
+    /// What is to be trusted, all of it.
+    ///
+    /// # Errors
+    /// When checks are switched off and `insecure` does not confirm it.
+    pub fn check(&self, insecure: bool) -> Result<(), UrlError> {
+        self.tls.check(insecure)?;
+        match &self.topology {
+            Topology::Sentinel(sentinels) => sentinels.tls.check(insecure),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// What a parameter of redis-py is to us.
 enum Takes {
     /// It says where to connect and as whom.
@@ -35,6 +77,8 @@ enum Takes {
     Protocol,
     /// It says what to trust.
     Trust,
+    /// It is for sentinels, and ours: redis-py takes no URL of theirs.
+    Sentinel,
     /// It changes nothing for one command of ours: checked, then left alone.
     Count,
     Seconds,
@@ -50,7 +94,8 @@ const IN_THE_URL: &str = "say it in the URL itself";
 const AN_OBJECT: &str = "redis-py wants an object there, and a URL can only hold text";
 const NOT_YET: &str = "it changes what is trusted, and cachectl cannot do that yet";
 
-/// What redis-py 6.4 takes in a URL: the arguments of its connection classes and of its pool.
+/// What redis-py 6.4 takes in a URL: the arguments of its connection classes and of its pool. What begins with
+/// `sentinel_` is for the sentinels.
 const PARAMETERS: &[(&str, Takes)] = &[
     ("db", Takes::Db),
     ("username", Takes::Username),
@@ -61,6 +106,14 @@ const PARAMETERS: &[(&str, Takes)] = &[
     ("ssl_ca_certs", Takes::Trust),
     ("ssl_certfile", Takes::Trust),
     ("ssl_keyfile", Takes::Trust),
+    ("sentinel_username", Takes::Sentinel),
+    ("sentinel_password", Takes::Sentinel),
+    ("sentinel_ssl", Takes::Sentinel),
+    ("sentinel_ssl_cert_reqs", Takes::Sentinel),
+    ("sentinel_ssl_check_hostname", Takes::Sentinel),
+    ("sentinel_ssl_ca_certs", Takes::Sentinel),
+    ("sentinel_ssl_certfile", Takes::Sentinel),
+    ("sentinel_ssl_keyfile", Takes::Sentinel),
     ("socket_timeout", Takes::Seconds),
     ("socket_connect_timeout", Takes::Seconds),
     ("socket_keepalive", Takes::Switch),
@@ -110,25 +163,13 @@ const PARAMETERS: &[(&str, Takes)] = &[
     ("ssl_ocsp_expected_cert", Takes::Never(NOT_YET)),
 ];
 
-/// Schemes that are Redis's, and that cannot be opened yet.
-const LATER: &[&str] = &[
-    "redis+cluster",
-    "rediss+cluster",
-    "valkey+cluster",
-    "valkeys+cluster",
-    "redis+sentinel",
-    "rediss+sentinel",
-    "valkey+sentinel",
-    "valkeys+sentinel",
-    "sentinel",
-];
+/// How the URL of a cluster and that of sentinels look, for errors.
+const LISTS: &str = "redis+cluster://HOST:PORT,HOST:PORT for a cluster, redis+sentinel://HOST:PORT,HOST:PORT/SERVICE \
+                     for what sentinels watch";
 
-/// What to say of a Redis scheme that is none of the table's, if `scheme` is one.
-#[must_use]
-pub fn not_yet(scheme: &str) -> Option<UrlError> {
-    let sentence = "Redis Cluster and Sentinel are not supported yet: name one server, as redis://HOST:PORT/DB";
-    LATER.contains(&scheme).then(|| UrlError::new(sentence))
-}
+/// The usual ports of a server and of a sentinel.
+const PORT: u16 = 6379;
+const SENTINEL_PORT: u16 = 26379;
 
 /// Reads a Redis URL of any of the schemes that the tables of backends give to Redis.
 ///
@@ -141,14 +182,30 @@ pub fn parse(text: &str) -> Result<Target, UrlError> {
         let sentence = format!("write the scheme `{}` in lower case: redis-py refuses it so", url.scheme);
         return Err(UrlError::new(sentence));
     }
-    if address.contains(',') {
-        return Err(UrlError::new("a list of hosts is a cluster or sentinels, which are not supported yet: name one"));
+    let (name, group) = url.scheme.split_once('+').unwrap_or((&url.scheme, ""));
+    let tls = matches!(name, "rediss" | "valkeys");
+    if address.contains(',') && !matches!(group, "cluster" | "sentinel") {
+        return Err(UrlError::new(format!("one server has one address: {LISTS}")));
     }
     let unix = url.scheme.ends_with("unix");
+    let places = match (unix, group) {
+        (true, _) => vec![net::socket(address, path, "redis+unix:///PATH?db=N")?],
+        (_, "sentinel") => places(address, tls, SENTINEL_PORT)?,
+        _ => places(address, tls, PORT)?,
+    };
+    let (service, path) = match group {
+        "sentinel" => service(path)?,
+        _ => (String::new(), path),
+    };
     let mut target = Target {
-        place: match unix {
-            true => net::socket(address, path, "redis+unix:///PATH?db=N")?,
-            false => net::host_and_port(address, matches!(url.scheme.as_str(), "rediss" | "valkeys"), 6379)?,
+        place: places[0].clone(),
+        topology: match group {
+            "cluster" => Topology::Cluster(places),
+            "sentinel" => {
+                let (username, password) = (None, None);
+                Topology::Sentinel(Sentinels { places, service, username, password, tls: Tls::default() })
+            }
+            _ => Topology::Single,
         },
         db: 0,
         username: None,
@@ -165,7 +222,73 @@ pub fn parse(text: &str) -> Result<Target, UrlError> {
     // As in redis-py, the user information has the last word, and what is empty is absent.
     target.username = some(percent_decode_text(username)?).or(target.username);
     target.password = some(percent_decode_text(password)?).or(target.password);
-    Ok(target)
+    match &mut target.topology {
+        Topology::Cluster(_) if target.db != 0 => Err(UrlError::new("a cluster has database 0 only: leave it out")),
+        Topology::Sentinel(sentinels) => {
+            of_sentinels(&url.query, sentinels, &target.tls)?;
+            Ok(target)
+        }
+        _ => Ok(target),
+    }
+}
+
+/// The addresses of a list, of which there is one at least.
+fn places(list: &str, tls: bool, usual: u16) -> Result<Vec<Place>, UrlError> {
+    let blank = list.contains(',') && list.split(',').any(str::is_empty);
+    if blank {
+        return Err(UrlError::new("an address in the list is empty: write HOST:PORT,HOST:PORT"));
+    }
+    list.split(',').map(|address| net::host_and_port(address, tls, usual)).collect()
+}
+
+/// The service that the path begins with, and the rest of it.
+fn service(path: &str) -> Result<(String, &str), UrlError> {
+    let path = path.strip_prefix('/').unwrap_or(path);
+    let (service, rest) = path.split_at(path.find('/').unwrap_or(path.len()));
+    match percent_decode_text(service)? {
+        service if service.is_empty() => {
+            let told = "the sentinels' name for the primary is missing: redis+sentinel://HOST:PORT/SERVICE";
+            Err(UrlError::new(told))
+        }
+        service => Ok((service, rest)),
+    }
+}
+
+/// Reads what the query says of the sentinels themselves: they are spoken to as the server is, unless it says how.
+fn of_sentinels(query: &[(String, String)], sentinels: &mut Sentinels, server: &Tls) -> Result<(), UrlError> {
+    let mut own = false;
+    for (name, value) in query {
+        let wrong = |why: &str| UrlError::new(format!("`{name}` in the URL: {why}"));
+        match name.strip_prefix("sentinel_") {
+            Some("username") => sentinels.username = Some(value.clone()),
+            Some("password") => sentinels.password = Some(value.clone()),
+            Some("ssl") => {
+                let tls = net::switch(value).map_err(wrong)?;
+                sentinels.places.iter_mut().for_each(|place| secure(place, tls));
+            }
+            Some(parameter) => {
+                let known = TRUST.iter().find(|known| **known == parameter);
+                sentinels.tls.take(known.ok_or_else(|| wrong("it is none of TLS"))?, value).map_err(wrong)?;
+                own = true;
+            }
+            None => {}
+        }
+    }
+    if !own {
+        sentinels.tls = server.clone();
+    } else if !matches!(sentinels.places[0], Place::Tls(..)) {
+        return Err(UrlError::new(
+            "`sentinel_ssl_…` in the URL: it needs sentinel_ssl=true, or the scheme rediss+sentinel",
+        ));
+    }
+    Ok(())
+}
+
+fn secure(place: &mut Place, tls: bool) {
+    if let Place::Tcp(host, port) | Place::Tls(host, port) = place {
+        let (host, port) = (std::mem::take(host), *port);
+        *place = if tls { Place::Tls(host, port) } else { Place::Tcp(host, port) };
+    }
 }
 
 fn some(text: String) -> Option<String> {
@@ -229,6 +352,8 @@ fn parameters(query: &[(String, String)], target: &mut Target) -> Result<Option<
             Takes::Username => target.username = Some(value.clone()),
             Takes::Password => target.password = Some(value.clone()),
             Takes::Trust => target.tls.take(name, value).map_err(wrong)?,
+            Takes::Sentinel if matches!(target.topology, Topology::Sentinel(_)) => {}
+            Takes::Sentinel => return Err(wrong("it needs the scheme redis+sentinel:// or rediss+sentinel://")),
             Takes::Switch => drop(net::switch(value).map_err(wrong)?),
             Takes::Count if value.parse::<u32>().is_ok() && !value.starts_with('+') => {}
             Takes::Count => return Err(wrong("expected a number")),
@@ -270,6 +395,28 @@ mod tests {
     }
 
     #[test]
+    fn a_list_of_addresses_is_a_cluster_or_sentinels() {
+        let target = parse("rediss+cluster://u:p@a:1,[::1]:2,c").unwrap();
+        let Topology::Cluster(places) = target.topology else { panic!("a cluster") };
+        let tls = |host: &str, port| Place::Tls(host.into(), port);
+        assert_eq!(places, [tls("a", 1), tls("::1", 2), tls("c", 6379)]);
+        assert_eq!((target.username.as_deref(), target.password.as_deref()), (Some("u"), Some("p")));
+
+        let sentinels = |url: &str| match parse(url).unwrap() {
+            Target { topology: Topology::Sentinel(sentinels), db, password, .. } => (sentinels, db, password),
+            _ => panic!("{url}: sentinels"),
+        };
+        let (told, db, password) = sentinels("redis+sentinel://:p@a:1,b/my%2Fservice/3?sentinel_password=q");
+        assert_eq!(told.places, [Place::Tcp("a".into(), 1), Place::Tcp("b".into(), 26379)]);
+        assert_eq!((told.service.as_str(), db, password.as_deref()), ("my/service", 3, Some("p")));
+        assert_eq!((told.username, told.password.as_deref()), (None, Some("q")));
+        let (told, ..) = sentinels("rediss+sentinel://a/s?ssl_ca_certs=/ca&sentinel_ssl=false");
+        assert_eq!((told.places, told.tls.ca), (vec![Place::Tcp("a".into(), 26379)], Some("/ca".into())));
+        let (told, ..) = sentinels("redis+sentinel://a/s?sentinel_ssl=true&sentinel_ssl_ca_certs=/ca");
+        assert_eq!((told.places, told.tls.ca), (vec![tls("a", 26379)], Some("/ca".into())));
+    }
+
+    #[test]
     fn what_redis_py_reads_otherwise_is_refused_with_the_reason() {
         for (url, says) in [
             ("redis://h/1/2", "is database 12 to redis-py"),
@@ -290,7 +437,15 @@ mod tests {
             ("redis://h:0", "1 to 65535"),
             ("redis://h:65536", "1 to 65535"),
             ("redis://[::1]7", "1 to 65535"),
-            ("redis://a:1,b:2/0", "not supported yet"),
+            ("redis://a:1,b:2/0", "redis+cluster://"),
+            ("redis+cluster://a:1,,b:2", "is empty"),
+            ("redis+cluster://a:1,b:2/3", "database 0 only"),
+            ("redis+cluster://a?sentinel_ssl=true", "redis+sentinel://"),
+            ("redis+sentinel://a:1,b:2", "name for the primary is missing"),
+            ("redis+sentinel://a:1//0", "name for the primary is missing"),
+            ("redis+sentinel://a:1/s/x", "silently take database 0"),
+            ("redis+sentinel://a/s?sentinel_ssl_ca_certs=/c", "sentinel_ssl=true"),
+            ("redis+sentinel://a/s?sentinel_ssl=maybe", "expected true or false"),
             ("redis://[h]:7", "not an IPv6 address"),
             ("redis://[::1", "needs its `]`"),
             ("redis://[::1]7:8", "1 to 65535"),

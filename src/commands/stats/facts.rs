@@ -53,6 +53,7 @@ fn facts(view: &View<'_>) -> Vec<(&'static str, Value)> {
         ("product", json!(server.product)),
         ("version", json!(server.version)),
         ("role", json!(role)),
+        ("primaries", json!(server.primaries)),
         ("uptime_s", json!(server.uptime_s)),
         ("loading", json!(server.loading)),
         ("memory_used", json!(server.memory_used)),

@@ -86,6 +86,7 @@ fn grouped(view: &View<'_>) -> Vec<(&'static str, &'static str, Option<String>)>
     let hit_rate = hit_rate(server).map(|rate| format!("{} since start", percent(rate)));
     vec![
         ("server", "role", role),
+        ("server", "primaries", count(server.primaries)),
         ("server", "up", up),
         ("memory", "used", server.memory_used.map(|_| memory(server) + &full(server))),
         ("memory", "peak", server.memory_peak.map(render::bytes)),
