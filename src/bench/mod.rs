@@ -7,6 +7,7 @@
 //! worker     a thread a client, for all other stores
 //! run        the threads, from start to end
 //! compare    whether one set of runs is faster than another
+//! sweep      the search for the highest rate that is borne
 //! ```
 //!
 //! It touches only entries of its own, whose names begin with that of the run; each has a ttl, for when
@@ -19,6 +20,7 @@ mod histogram;
 mod poller;
 mod run;
 mod schedule;
+pub mod sweep;
 mod wire;
 mod worker;
 mod workload;
@@ -44,6 +46,7 @@ pub enum Target<'a> {
 }
 
 /// What a run is.
+#[derive(Clone)]
 pub struct Plan {
     /// Connections.
     pub clients: usize,

@@ -264,3 +264,33 @@ fn conditions_and_files_are_for_scripts() {
     assert!(ran.status == Some(1) && ran.stderr().contains("throughput>1 holds"), "{ran}");
     assert_eq!(keys_left(&server), 0);
 }
+
+/// A server that takes 4 ms for each question bears 250 a second and no more, whatever the machine does.
+#[test]
+fn a_sweep_finds_the_rate_that_a_server_bears_and_keeps_to_its_time() {
+    let slow = Fake::asked_by_many(|words| {
+        if words[0] != "GET" {
+            return b"+OK\r\n".to_vec();
+        }
+        thread::sleep(Duration::from_millis(4));
+        b"$1\r\nx\r\n".to_vec()
+    });
+    let env = Env::new();
+    let line = ["-b", &slow.url(), "bench", "--sweep=6s", "--no-preload", "--yes", "--mix", "get", "--clients", "1"];
+    let ran = env.run([&line[..], &["-o", "json"]].concat());
+    let told = record(&String::from_utf8_lossy(&ran.stdout));
+    assert!(ran.status == Some(0) && ran.took < Duration::from_secs(15), "{ran}");
+    let (knee, above) = (number(&told, "/sweep/knee"), number(&told, "/sweep/above"));
+    assert!((60.0..=252.0).contains(&knee) && above > knee && above / knee < 2.01, "{told}");
+    let steps = told["sweep"]["steps"].as_array().unwrap();
+    let asked = |row: &&Value| number(row, "/asked") == 1000.0;
+    let first = steps.iter().find(asked).unwrap();
+    assert!(!first["borne"].as_bool().unwrap() && number(first, "/achieved") < 260.0, "{told}");
+    assert_eq!((number(&told, "/offered/asked"), &told["loop"]), (knee, &Value::String("open".to_owned())), "{told}");
+    let text = env.ok(line);
+    assert!(text.contains("knee at ") && text.contains("; above it, ") && text.contains("not achieved"), "{text}");
+    let csv = env.ok([&line[..], &["-o", "csv"]].concat());
+    assert!(csv.starts_with("asked,sent,achieved,p50_us,p99_us,") && csv.matches(",true,true").count() == 1, "{csv}");
+    assert!(env.fails(["-b", "dummy:", "bench", "--sweep=1s"], 2).contains("5s at least"));
+    assert!(env.fails(["-b", "dummy:", "bench", "--sweep", "--rate", "5"], 2).contains("cannot be used"));
+}

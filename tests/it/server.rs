@@ -1,7 +1,7 @@
 //! Real servers for the suites, and small false ones: each owned by a guard that ends it.
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -594,6 +594,28 @@ impl Fake {
                 }
             }
             false
+        })
+    }
+
+    /// One that many may ask at the same time: it reads the commands of each connection one by one, and says
+    /// what `answer` makes of their words.
+    pub fn asked_by_many(answer: impl Fn(&[String]) -> Vec<u8> + Send + Sync + 'static) -> Fake {
+        let answer = Arc::new(answer);
+        Fake::start(move |stream| {
+            let (answer, mut stream) = (Arc::clone(&answer), stream.try_clone().unwrap());
+            thread::spawn(move || {
+                let _ = stream.set_nodelay(true);
+                let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+                let mut line = move || lines.next().and_then(Result::ok);
+                while let Some(count) = line().and_then(|head| head.strip_prefix('*')?.parse::<usize>().ok()) {
+                    // Of each word, its length and then itself: none that is asked here has a line end in it.
+                    let words: Vec<String> = (0..count).filter_map(|_| line().and_then(|_| line())).collect();
+                    if stream.write_all(&answer(&words)).is_err() {
+                        break;
+                    }
+                }
+            });
+            true
         })
     }
 

@@ -2,10 +2,13 @@
 
 use std::fmt::{Debug, Display};
 use std::str::FromStr;
+use std::time::Duration;
 
 use clap::builder::TypedValueParser;
 
+use super::super::arguments as typed;
 use super::{Distribution, Mix, Operation, Sizes};
+use crate::bench::sweep::{MOST, STEPS_MOST};
 
 /// A mix on the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,8 +17,8 @@ pub struct Weights(pub Mix);
 /// Bytes of the largest value: Redis's own limit.
 const SIZE_MOST: u32 = 512 << 20;
 
-/// More requests a second than any machine sends.
-const RATE_MOST: f64 = 1e8;
+/// A sweep that is shorter has steps in which too little happens.
+const SWEEP_LEAST: Duration = Duration::from_secs(5);
 
 /// A parser of numbers from `least` to `most`.
 pub trait Count: FromStr + PartialOrd + Display + Copy + Debug + Send + Sync + 'static {}
@@ -33,9 +36,17 @@ pub fn number<T: Count>(least: T, most: T) -> impl TypedValueParser<Value = T> {
 /// Reads a rate.
 pub fn rate(text: &str) -> Result<f64, String> {
     match text.replace('_', "").parse::<f64>() {
-        Ok(rate) if rate > 0.0 && rate <= RATE_MOST => Ok(rate),
-        Ok(rate) if rate > RATE_MOST => Err(format!("no machine sends more than {RATE_MOST:.0} requests a second")),
+        Ok(rate) if rate > 0.0 && rate <= MOST => Ok(rate),
+        Ok(rate) if rate > MOST => Err(format!("no machine sends more than {MOST:.0} requests a second")),
         _ => Err("expected a number of requests a second, above 0".to_owned()),
+    }
+}
+
+/// Reads how long a sweep may take.
+pub fn sweep(text: &str) -> Result<Duration, String> {
+    match typed::duration(text)? {
+        bound if bound >= SWEEP_LEAST => Ok(bound),
+        _ => Err(format!("its {STEPS_MOST} steps need {SWEEP_LEAST:?} at least")),
     }
 }
 

@@ -4,6 +4,7 @@ mod arguments;
 mod compare;
 mod log;
 mod show;
+mod sweep;
 mod threshold;
 
 use std::ffi::OsString;
@@ -14,6 +15,7 @@ use anyhow::{Context as _, Result};
 
 use self::arguments::Weights;
 use self::show::Report;
+use self::sweep::Sweep;
 use self::threshold::Threshold;
 use super::{Global, arguments as typed, target};
 use crate::backend::{self, Backend, Connect, Dial, Options, Server};
@@ -60,6 +62,10 @@ pub struct Args {
     /// Requests a second, sent when they are due: an open loop
     #[arg(long, value_name = "N", value_parser = arguments::rate)]
     rate: Option<f64>,
+    /// Look for the highest rate that is borne: open loops at rising rates, for so long in all at most
+    #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "1m",
+        value_parser = arguments::sweep, conflicts_with_all = ["rate", "requests", "duration", "warmup", "runs"])]
+    sweep: Option<Duration>,
     /// How much of the load is what: get, set, del and incr
     #[arg(long, value_name = "NAME=WEIGHT,…", default_value = "get=90,set=10", value_parser = arguments::mix)]
     mix: Weights,
@@ -130,8 +136,8 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
     let site = Site { kind, dial, connect: &connect };
     let measured = measure(args, &plan, &site, control.as_mut(), &interrupt, printer);
     remove(&plan, control, &measured, &connect, printer);
-    let Measurement { runs, before, after } = measured?;
-    let report = Report::new(&plan, place, runs, &before, &after);
+    let (plan, Measurement { runs, before, after, sweep }) = measured?;
+    let report = Report::new(&plan, place, runs, &before, &after).with_sweep(sweep);
     report.print(printer)?;
     if let Some(path) = &args.hdr {
         report.write_hdr(path).with_context(|| format!("cannot write {}", path.display()))?;
@@ -154,7 +160,7 @@ fn plan(args: &Args, global: &Global, kind: Kind, options: &Options) -> Result<P
         None => None,
         Some(file) => Some(names(file, kind, global)?),
     };
-    let end = match (args.requests, args.duration) {
+    let end = match (args.requests, args.duration.or(args.sweep)) {
         (Some(requests), _) => End::Requests(requests),
         (None, duration) => End::After(duration.unwrap_or(Duration::from_secs(10))),
     };
@@ -240,9 +246,10 @@ struct Measurement {
     runs: Vec<Summary>,
     before: Server,
     after: Server,
+    sweep: Option<Sweep>,
 }
 
-/// Writes the keys and does the runs, until one fails.
+/// Writes the keys, and does what was asked for: the runs, or the search for the rate of the one to tell of.
 fn measure(
     args: &Args,
     plan: &Plan,
@@ -250,7 +257,7 @@ fn measure(
     control: &mut dyn Backend,
     interrupt: &Interrupt,
     printer: &mut Printer,
-) -> Result<Measurement> {
+) -> Result<(Plan, Measurement)> {
     if !args.no_preload {
         let mut progress = printer.progress_of("writing keys", Some(u64::from(plan.keys)));
         plan.preload(control, interrupt, |count| progress.set(count)).context("cannot write the keys")?;
@@ -258,16 +265,31 @@ fn measure(
     if plan.has(Operation::Incr) {
         plan.preload_counters(control, interrupt).context("cannot write the counters")?;
     }
+    match args.sweep {
+        Some(bound) => sweep::measure(bound, plan, site, control, interrupt, printer),
+        None => Ok((plan.clone(), repeat(args.runs, plan, site, control, interrupt, printer)?)),
+    }
+}
+
+/// Does so many runs, until one fails.
+fn repeat(
+    runs_count: usize,
+    plan: &Plan,
+    site: &Site<'_>,
+    control: &mut dyn Backend,
+    interrupt: &Interrupt,
+    printer: &Printer,
+) -> Result<Measurement> {
     let before = control.server().unwrap_or_default();
     let mut runs: Vec<Summary> = Vec::new();
-    for nth in 1..=args.runs {
+    for nth in 1..=runs_count {
         if interrupt.is_set() {
             break;
         }
         let mut progress = printer.progress("load");
         let mut last = Progress::default();
         let mut watch = |now: Progress| {
-            progress.say(show::progress(nth, args.runs, &last, &now));
+            progress.say(show::progress(nth, runs_count, &last, &now));
             last = now;
         };
         let watched = printer.is_watched().then_some(&mut watch as &mut dyn FnMut(Progress));
@@ -276,22 +298,22 @@ fn measure(
         runs.push(summary);
         if over {
             // A server that does not answer is not waited for again.
-            return Ok(Measurement { runs, before, after: Server::default() });
+            return Ok(Measurement { runs, before, after: Server::default(), sweep: None });
         }
     }
-    Ok(Measurement { runs, before, after: control.server().unwrap_or_default() })
+    Ok(Measurement { runs, before, after: control.server().unwrap_or_default(), sweep: None })
 }
 
 /// Deletes the entries of the run. That it could not is said, and not what the run is judged by.
 fn remove(
     plan: &Plan,
     control: Box<dyn Backend>,
-    measured: &Result<Measurement>,
+    measured: &Result<(Plan, Measurement)>,
     connect: &Connect,
     printer: &mut Printer,
 ) {
     let lost = match measured {
-        Ok(measured) => measured.runs.iter().any(|run| run.trouble.is_some()),
+        Ok((_, measured)) => measured.runs.iter().any(|run| run.trouble.is_some()),
         Err(_) => true,
     };
     let control = if lost { connect() } else { Ok(control) };

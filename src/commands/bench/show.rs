@@ -10,6 +10,7 @@ use hdrhistogram::Histogram;
 use serde_json::{Map, Value, json};
 
 use super::arguments;
+use super::sweep::Sweep;
 use crate::backend::Server;
 use crate::bench::{Distribution, End, Measured, Operation, Pace, Plan, Progress, Second, Sizes, Summary, Tally};
 use crate::render::spark::spark;
@@ -41,10 +42,12 @@ pub struct Report<'a> {
     throughputs: Vec<f64>,
     before: &'a Server,
     after: &'a Server,
+    /// The search for its rate.
+    sweep: Option<Sweep>,
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts are shown with less than 53 bits")]
-fn real(count: u64) -> f64 {
+pub fn real(count: u64) -> f64 {
     count as f64
 }
 
@@ -67,7 +70,12 @@ impl<'a> Report<'a> {
             odd if odd % 2 == 1 => sorted[odd / 2],
             even => (sorted[even / 2 - 1] + sorted[even / 2]) / 2.0,
         };
-        Report { plan, place, all: tally.all(), tally, throughput, runs, throughputs, before, after }
+        Report { plan, place, all: tally.all(), tally, throughput, runs, throughputs, before, after, sweep: None }
+    }
+
+    /// With the search that has found its rate, if there was one.
+    pub fn with_sweep(self, sweep: Option<Sweep>) -> Report<'a> {
+        Report { sweep, ..self }
     }
 
     /// Why the last run ended early, if something failed.
@@ -88,11 +96,10 @@ impl<'a> Report<'a> {
     pub fn print(&self, printer: &mut Printer) -> Result<()> {
         match printer.format() {
             Format::Csv => {
-                let names = |row: Vec<(String, Value)>| row.into_iter().map(|(name, _)| name).collect();
-                let header: Vec<String> = self.rows().next().map(names).unwrap_or_default();
-                let header: Vec<&str> = header.iter().map(String::as_str).collect();
-                let cells = |row: Vec<(String, Value)>| row.into_iter().map(|(_, value)| cell(value)).collect();
-                let rows: Vec<Vec<String>> = self.rows().map(cells).collect();
+                let rows = self.sweep.as_ref().map_or_else(|| self.rows().collect(), Sweep::rows);
+                let header: Vec<&str> = rows.first().into_iter().flatten().map(|(name, _)| name.as_str()).collect();
+                let cells = |row: &Vec<(String, Value)>| row.iter().map(|(_, value)| cell(value.clone())).collect();
+                let rows: Vec<Vec<String>> = rows.iter().map(cells).collect();
                 Ok(printer.csv(&header, &rows)?)
             }
             Format::Text => self.text(printer),
@@ -113,7 +120,7 @@ impl<'a> Report<'a> {
     }
 
     /// Requests a second of an open loop: asked for, and sent.
-    fn offered(&self) -> Option<(f64, f64)> {
+    pub fn offered(&self) -> Option<(f64, f64)> {
         let Pace::Open(rate) = self.plan.pace else { return None };
         let sent = self.all.latency.len() + self.tally.errors_count() + self.sum(|run| run.unanswered);
         // The last replies come after the last requests: they are no part of the time to send in.
@@ -135,7 +142,7 @@ impl<'a> Report<'a> {
     }
 
     /// Processor time of this process for each operation, in microseconds, and how many processors.
-    fn cpu(&self) -> (f64, f64) {
+    pub fn cpu(&self) -> (f64, f64) {
         let cpu: f64 = self.runs.iter().map(|run| run.cpu.as_secs_f64()).sum();
         let warmup = self.plan.warmup.as_secs_f64() * real(self.runs.len() as u64);
         (ratio(cpu * 1e6, real(self.all.latency.len())), ratio(cpu, self.seconds() + warmup))
@@ -143,7 +150,7 @@ impl<'a> Report<'a> {
 }
 
 /// Nanoseconds as microseconds, to the nanosecond.
-fn us(ns: f64) -> Value {
+pub fn us(ns: f64) -> Value {
     json!((ns.round()) / 1e3)
 }
 
@@ -251,6 +258,7 @@ impl Report<'_> {
             .with("littles_law", self.littles_law().map_or(Value::Null, rounded))
             .with("client_cpu_us_per_operation", rounded(cpu_us))
             .with("client_processors", rounded(processors))
+            .with("sweep", self.sweep.as_ref().map_or(Value::Null, Sweep::record))
             .with("operations", self.rows().map(object).collect::<Vec<_>>())
             .with("each_run", self.each_run())
             .with("server", self.server().map_or(Value::Null, |pairs| object(owned(pairs))))
@@ -304,6 +312,11 @@ fn owned(pairs: Vec<(&'static str, Value)>) -> Vec<(String, Value)> {
 impl Report<'_> {
     fn text(&self, printer: &mut Printer) -> Result<()> {
         printer.line(&render::escape::message(&self.title()))?;
+        if let Some(sweep) = &self.sweep {
+            sweep.table(printer)?;
+            printer.line(&sweep.sentence(self.plan.threads))?;
+            printer.line("")?;
+        }
         printer.line(&self.load())?;
         let header: Vec<&str> =
             ["", "count", "per s"].into_iter().chain(QUANTILES.iter().map(|(name, _)| *name)).collect();
