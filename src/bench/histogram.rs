@@ -58,7 +58,7 @@ impl Measured {
 }
 
 /// One second of a run.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Second {
     /// Operations done.
     pub done: u64,
@@ -66,6 +66,59 @@ pub struct Second {
     pub errors: u64,
     /// The longest latency, in nanoseconds.
     pub latency_max: u64,
+    /// How many latencies were in which bucket, of the buckets that have any, the lowest first: coarser than the
+    /// histograms of a whole run, for there are many of them.
+    buckets: Vec<(u16, u32)>,
+}
+
+/// Buckets to a doubling, so that what is read is at most a 64th too high.
+const OCTAVE: u64 = 64;
+
+/// The bucket of a time: below two octaves' worth each its own, and from there on its highest seven bits.
+fn bucket(ns: u64) -> u16 {
+    let shift = (u64::BITS - OCTAVE.trailing_zeros() - 1).saturating_sub(ns.leading_zeros());
+    u16::try_from(u64::from(shift) * OCTAVE + (ns >> shift)).expect("there are less than 4096")
+}
+
+/// The longest time in a bucket.
+fn bucket_most(bucket: u16) -> u64 {
+    let bucket = u64::from(bucket);
+    let shift = (bucket / OCTAVE).saturating_sub(1);
+    ((bucket - shift * OCTAVE) << shift) | ((1 << shift) - 1)
+}
+
+impl Second {
+    /// The latency that this share of all is not longer than, in nanoseconds.
+    #[must_use]
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a share of a second's operations"
+    )]
+    pub fn latency(&self, share: f64) -> u64 {
+        let mut left = (self.done as f64 * share).ceil().max(1.0) as u64;
+        for (bucket, count) in &self.buckets {
+            left = left.saturating_sub(u64::from(*count));
+            if left == 0 {
+                return bucket_most(*bucket).min(self.latency_max);
+            }
+        }
+        self.latency_max
+    }
+
+    /// Takes in what another thread or run measured in its second.
+    fn add(&mut self, other: &Second) {
+        self.done += other.done;
+        self.errors += other.errors;
+        self.latency_max = self.latency_max.max(other.latency_max);
+        for (bucket, count) in &other.buckets {
+            match self.buckets.binary_search_by_key(bucket, |(bucket, _)| *bucket) {
+                Ok(at) => self.buckets[at].1 = self.buckets[at].1.saturating_add(*count),
+                Err(at) => self.buckets.insert(at, (*bucket, *count)),
+            }
+        }
+    }
 }
 
 /// All that a run, or a part of it, has measured.
@@ -103,9 +156,7 @@ impl Tally {
             self.seconds.resize_with(other.seconds.len(), Second::default);
         }
         for (mine, theirs) in self.seconds.iter_mut().zip(&other.seconds) {
-            mine.done += theirs.done;
-            mine.errors += theirs.errors;
-            mine.latency_max = mine.latency_max.max(theirs.latency_max);
+            mine.add(theirs);
         }
     }
 
@@ -147,6 +198,9 @@ pub struct Recorder {
     /// Since when it counts.
     from: u64,
     run: Run,
+    /// How many latencies of the second that it is now were in which bucket.
+    buckets: Box<[u32]>,
+    now: usize,
 }
 
 /// Operations of one kind with one latency.
@@ -168,7 +222,8 @@ impl Recorder {
         if open {
             (tally.service, tally.lateness) = (Some(histogram()), Some(histogram()));
         }
-        Recorder { tally, from, run: Run::default() }
+        let buckets = vec![0; usize::from(bucket(u64::MAX)) + 1].into();
+        Recorder { tally, from, run: Run::default(), buckets, now: 0 }
     }
 
     /// A request had its reply; `written` is how many bytes of value it sent.
@@ -222,6 +277,7 @@ impl Recorder {
     #[must_use]
     pub fn finish(mut self) -> Tally {
         self.end_run();
+        self.end_second();
         self.tally
     }
 
@@ -236,10 +292,24 @@ impl Recorder {
         if let Some(service) = &mut self.tally.service {
             service.saturating_record_n(run.service, run.count);
         }
+        if run.second != self.now {
+            self.end_second();
+            self.now = run.second;
+        }
+        let count = &mut self.buckets[usize::from(bucket(run.latency))];
+        *count = count.saturating_add(u32::try_from(run.count).unwrap_or(u32::MAX));
         let second = self.second(run.second);
         second.done += run.count;
         second.latency_max = second.latency_max.max(run.latency);
         self.run.count = 0;
+    }
+
+    /// Puts away the buckets that have something, and starts anew.
+    fn end_second(&mut self) {
+        let used = self.buckets.iter_mut().zip(0_u16..).filter(|(count, _)| **count > 0);
+        let buckets = used.map(|(count, bucket)| (bucket, std::mem::take(count))).collect();
+        let now = self.now;
+        self.second(now).add(&Second { buckets, ..Second::default() });
     }
 
     fn second(&mut self, second: usize) -> &mut Second {
@@ -260,6 +330,7 @@ mod tests {
         let mut recorder = Recorder::new(1000, true);
         let (mut latency, mut service) = ([histogram(), histogram()], histogram());
         let (mut hits, mut bytes, mut refused, mut early) = (0, 0, 0, 0);
+        let mut by_second: Vec<Vec<u64>> = Vec::new();
         let mut times = Times::default();
         for _ in 0..50_000 {
             if rng.u32(0..3) == 0 {
@@ -277,6 +348,9 @@ mod tests {
                 _ => {
                     latency[operation as usize].record(times.done - times.intended).unwrap();
                     service.record(times.done - times.sent).unwrap();
+                    let second = usize::try_from((times.done - 1000) / 1_000_000_000).unwrap();
+                    by_second.resize(by_second.len().max(second + 1), Vec::new());
+                    by_second[second].push(times.done - times.intended);
                     let hit = operation == Operation::Get && reply == Reply::Found(7);
                     hits += u64::from(hit);
                     bytes += 2 + 7 * u64::from(hit);
@@ -292,10 +366,28 @@ mod tests {
         assert_eq!((all.hits, all.bytes, tally.errors["OOM"]), (hits, bytes, refused));
         let seconds: u64 = tally.seconds.iter().map(|second| second.done + second.errors).sum();
         assert_eq!(seconds, 50_000 - early);
+        for (second, mut exact) in tally.seconds.iter().zip(by_second) {
+            exact.sort_unstable();
+            for share in [0.01, 0.5, 0.99, 1.0] {
+                let at = (exact.len() as f64 * share).ceil() as usize;
+                let (found, exact) = (second.latency(share) as f64, exact[at.max(1) - 1] as f64);
+                assert!((0.0..=exact / 64.0).contains(&(found - exact)), "{share}: {found}, and not {exact}");
+            }
+        }
         let mut twice = tally.clone();
         twice.add(&tally);
         assert_eq!(twice.all().latency.len(), 2 * all.latency.len());
         assert_eq!((twice.errors_count(), twice.seconds[0].done), (2 * refused, 2 * tally.seconds[0].done));
+    }
+
+    #[test]
+    fn every_time_has_a_bucket_that_is_hardly_wider_than_it() {
+        let times = (0..64).flat_map(|shift| [1_u64 << shift, (1 << shift) - 1, (1 << shift) + (1 << shift) / 3]);
+        for ns in (0..1000).chain(times).chain([u64::MAX]) {
+            let (place, most) = (bucket(ns), bucket_most(bucket(ns)));
+            assert!(most >= ns && most - ns <= ns / 64, "{ns}: {place} is up to {most}");
+            assert!(place == 0 || bucket_most(place - 1) < ns, "{ns}: {place}");
+        }
     }
 
     #[test]

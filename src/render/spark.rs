@@ -20,6 +20,18 @@ fn level(share: f64) -> char {
     LEVELS[((share * 8.0) as usize).min(7)]
 }
 
+/// The same in so many lines, the highest first: a column for each of `shares`, which are from 0 to 1.
+#[must_use]
+#[expect(clippy::cast_precision_loss, reason = "a picture has few lines")]
+pub fn area(shares: &[f64], lines: usize) -> Vec<String> {
+    let block = |share: f64, line: usize| match share * lines as f64 - (lines - 1 - line) as f64 {
+        // What is nothing shows as the foot of the picture.
+        part if part <= 0.0 && line + 1 < lines => ' ',
+        part => level(part.clamp(0.0, 1.0)),
+    };
+    (0..lines).map(|line| shares.iter().map(|share| block(*share, line)).collect()).collect()
+}
+
 /// A bar of `width` cells, of which `share` (from 0 to 1) are full. What is not nothing shows.
 #[must_use]
 #[expect(
@@ -56,5 +68,6 @@ mod tests {
             assert_eq!(bar(share, 4), shown, "{share}");
         }
         assert_eq!(bar(0.5, 0), "");
+        assert_eq!(area(&[0.0, 0.25, 0.5, 0.75, 1.0], 2), ["   ▅█", "▁▅███"]);
     }
 }

@@ -294,3 +294,64 @@ fn a_sweep_finds_the_rate_that_a_server_bears_and_keeps_to_its_time() {
     assert!(env.fails(["-b", "dummy:", "bench", "--sweep=1s"], 2).contains("5s at least"));
     assert!(env.fails(["-b", "dummy:", "bench", "--sweep", "--rate", "5"], 2).contains("cannot be used"));
 }
+
+/// A page that fetches nothing, and in which a name from a server is text.
+#[test]
+fn a_report_is_one_page_that_needs_nothing_else_and_has_no_tag_of_a_server() {
+    let hostile = "-<script>alert(1)</script>&\u{1b}\"' no\r\n";
+    let fake = Fake::asked_by_many(move |words| if words[0] == "GET" { hostile } else { "+OK\r\n" }.into());
+    let server = Server::start(&[]);
+    let env = Env::new();
+    let page = env.path("page.html");
+    let report = ["--report", page.to_str().unwrap(), "--yes", "--no-preload"];
+    for (url, load, parts) in [
+        (server.url(), &["--rate", "500", "--duration", "4s"][..], &["by the second", "from when it was sent"][..]),
+        (server.url(), &["--requests", "300", "--runs", "2"], &["Little&#39;s law", "The server meanwhile"]),
+        (server.url(), &["--sweep=5s"], &["Rates that were tried", "knee at"]),
+        (
+            fake.url(),
+            &["--requests", "50", "--mix", "get"],
+            &["&lt;script&gt;alert(1)&lt;/script&gt;&amp;\\x1b&quot;&#39;"],
+        ),
+    ] {
+        env.ok([&["-b", &url, "bench"], load, &report].concat());
+        let text = std::fs::read_to_string(&page).unwrap();
+        assert!(parts.iter().all(|part| text.contains(part)), "{parts:?} in {text}");
+        for tag in ["script", "img", "link", "a", "iframe", "object"] {
+            assert!(!text.contains(&format!("<{tag} ")) && !text.contains(&format!("<{tag}>")), "{tag} in {text}");
+        }
+        assert!(!text.contains("http") || text.matches("http").count() == text.matches("http-equiv").count(), "{text}");
+        // What is opened is closed, in its order.
+        let mut open: Vec<&str> = Vec::new();
+        for tag in text.split('<').skip(1).map(|rest| rest.split('>').next().unwrap()) {
+            let name = tag.split([' ', '/']).find(|name| !name.is_empty()).unwrap();
+            match tag.strip_prefix('/') {
+                Some(name) => assert_eq!(open.pop(), Some(name), "{text}"),
+                None if tag.ends_with('/') || ["!doctype", "meta"].contains(&name) => {}
+                None => open.push(name),
+            }
+        }
+        assert!(open.is_empty(), "{open:?} in {text}");
+    }
+    let refused = env.fails(["-b", "dummy:", "bench", "--requests", "9", "--report", "/nonexistent/page.html"], 5);
+    assert!(refused.contains("cannot write /nonexistent/page.html"), "{refused}");
+}
+
+#[test]
+fn the_curves_are_drawn_where_there_are_any() {
+    let server = Server::start(&[]);
+    let text = Env::new().ok(["-b", &server.url(), "bench", "--rate", "1000", "--duration", "4s"]);
+    for part in ["by the second:", "latency by percentile:", "99.9 %", "█"] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+    let told = bench(&server.url(), &["--rate", "1000", "--duration", "4s"]);
+    let seconds = told["seconds"].as_array().unwrap();
+    assert!((4..=5).contains(&seconds.len()), "{told}");
+    for second in &seconds[..4] {
+        let [p50, p99, max] = ["/p50_us", "/p99_us", "/latency_max_us"].map(|name| number(second, name));
+        assert!(0.0 < p50 && p50 <= p99 && p99 <= max, "{second}");
+        assert!((990.0..=1010.0).contains(&number(second, "/done")) || max > 9000.0, "{second}");
+    }
+    let few = Env::new().ok(["-b", &server.url(), "bench", "--requests", "20"]);
+    assert!(!few.contains("by percentile"), "{few}");
+}

@@ -2,13 +2,18 @@
 
 mod arguments;
 mod compare;
+mod curves;
 mod log;
+mod page;
 mod show;
+mod svg;
 mod sweep;
 mod threshold;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -96,6 +101,9 @@ pub struct Args {
     /// Write the latencies of each operation to FILE, as an HdrHistogram log
     #[arg(long, value_name = "FILE")]
     hdr: Option<PathBuf>,
+    /// Write all of it with plots to FILE, a page for a browser that needs nothing else
+    #[arg(long, value_name = "FILE.html")]
+    report: Option<PathBuf>,
     /// Use a backend that has other entries
     #[arg(long, short)]
     yes: bool,
@@ -127,6 +135,8 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
     let url = global.backend_url();
     let (kind, dial) = (backend::kind(url)?, backend::dial(url, &options)?);
     let plan = plan(args, global, kind, &options)?;
+    // Nobody waits for a run whose results have no place to go.
+    let (mut hdr, mut page) = (create(args.hdr.as_deref())?, create(args.report.as_deref())?);
     let interrupt = Interrupt::listen().context("cannot listen for signals")?;
     let mut control = connect().context("cannot put load on it")?;
     if !args.yes && !matches!(kind, Kind::Memory | Kind::Dummy) {
@@ -139,8 +149,11 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
     let (plan, Measurement { runs, before, after, sweep }) = measured?;
     let report = Report::new(&plan, place, runs, &before, &after).with_sweep(sweep);
     report.print(printer)?;
-    if let Some(path) = &args.hdr {
-        report.write_hdr(path).with_context(|| format!("cannot write {}", path.display()))?;
+    if let Some(file) = &mut hdr {
+        file.write_all(report.hdr()?.as_bytes()).context("cannot write the histograms")?;
+    }
+    if let Some(file) = &mut page {
+        file.write_all(page::page(&report).as_bytes()).context("cannot write the report")?;
     }
     let held: Vec<&Threshold> = args.fail_on.iter().filter(|threshold| threshold.holds(&report)).collect();
     held.iter().for_each(|threshold| printer.warn(&format!("{threshold} holds: {}", threshold.found(&report))));
@@ -152,6 +165,11 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
         true => Ok(Exit::Interrupted),
         false => Ok(Exit::answer(held.is_empty())),
     }
+}
+
+/// The file that was asked for.
+fn create(path: Option<&Path>) -> Result<Option<File>> {
+    path.map(|path| File::create(path).with_context(|| format!("cannot write {}", path.display()))).transpose()
 }
 
 /// What the arguments say, put together.

@@ -1,19 +1,16 @@
 //! What a run has found: as a table with sentences, as a record, as rows, as a log.
 
 use std::fmt::Write as _;
-use std::fs;
 use std::io;
-use std::path::Path;
 
 use anyhow::Result;
 use hdrhistogram::Histogram;
 use serde_json::{Map, Value, json};
 
-use super::arguments;
 use super::sweep::Sweep;
+use super::{arguments, curves};
 use crate::backend::Server;
 use crate::bench::{Distribution, End, Measured, Operation, Pace, Plan, Progress, Second, Sizes, Summary, Tally};
-use crate::render::spark::spark;
 use crate::render::{self, Format, Printer, Record};
 use crate::stats::server::{Rates, percent};
 
@@ -29,7 +26,7 @@ const KEPT: f64 = 0.99;
 
 /// All that there is to say of the runs of a plan.
 pub struct Report<'a> {
-    plan: &'a Plan,
+    pub plan: &'a Plan,
     place: String,
     /// What all runs measured.
     pub tally: Tally,
@@ -37,13 +34,13 @@ pub struct Report<'a> {
     pub all: Measured,
     /// Operations a second: the median of the runs.
     pub throughput: f64,
-    runs: Vec<Summary>,
+    pub runs: Vec<Summary>,
     /// Operations a second of each run.
     throughputs: Vec<f64>,
     before: &'a Server,
     after: &'a Server,
     /// The search for its rate.
-    sweep: Option<Sweep>,
+    pub sweep: Option<Sweep>,
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts are shown with less than 53 bits")]
@@ -52,7 +49,7 @@ pub fn real(count: u64) -> f64 {
 }
 
 /// What is no number, for want of anything to divide by, is 0.
-fn ratio(part: f64, whole: f64) -> f64 {
+pub fn ratio(part: f64, whole: f64) -> f64 {
     if whole > 0.0 { part / whole } else { 0.0 }
 }
 
@@ -115,7 +112,8 @@ impl<'a> Report<'a> {
         self.runs.iter().map(count).sum()
     }
 
-    fn operations(&self) -> impl Iterator<Item = (&'static str, &Measured)> {
+    /// Operations that were done, each with what was measured, and all of them in one.
+    pub fn operations(&self) -> impl Iterator<Item = (&'static str, &Measured)> {
         operations(&self.tally, &self.all)
     }
 
@@ -219,8 +217,9 @@ impl Report<'_> {
     fn record(&self) -> Record {
         let (plan, (cpu_us, processors)) = (self.plan, self.cpu());
         let second = |second: &Second| {
-            let latency_max = us(real(second.latency_max));
-            json!({"done": second.done, "errors": second.errors, "latency_max_us": latency_max})
+            let [p50, p99, max] =
+                [second.latency(0.5), second.latency(0.99), second.latency_max].map(|ns| us(real(ns)));
+            json!({"done": second.done, "errors": second.errors, "p50_us": p50, "p99_us": p99, "latency_max_us": max})
         };
         let offered = self.offered().map(|(asked, sent)| {
             let lateness = self.tally.lateness.as_ref().map(latencies);
@@ -266,7 +265,7 @@ impl Report<'_> {
     }
 
     /// What the server says has happened meanwhile, all that it does of itself included.
-    fn server(&self) -> Option<Vec<(&'static str, Value)>> {
+    pub fn server(&self) -> Option<Vec<(&'static str, Value)>> {
         let (before, after) = (self.before, self.after);
         // Counters that went back began anew: their differences mean nothing.
         Rates::between(before, after, 1.0)?;
@@ -288,11 +287,11 @@ impl Report<'_> {
         ])
     }
 
-    /// Writes the latencies of each operation, in nanoseconds, as HdrHistogram's log of version 1.3.
+    /// The latencies of each operation, in nanoseconds, as HdrHistogram's log of version 1.3.
     ///
     /// # Errors
-    /// When the file cannot be written.
-    pub fn write_hdr(&self, path: &Path) -> io::Result<()> {
+    /// Those of compression.
+    pub fn hdr(&self) -> io::Result<String> {
         let mut text = "#[Histogram log format version 1.3]\n".to_owned();
         text.push_str("\"StartTimestamp\",\"Interval_Length\",\"Interval_Max\",\"Interval_Compressed_Histogram\"\n");
         for (name, measured) in self.operations() {
@@ -300,7 +299,7 @@ impl Report<'_> {
             let packed = super::log::packed(&measured.latency)?;
             let _ = writeln!(text, "Tag={name},0.000,{length:.3},{max:.3},{packed}");
         }
-        fs::write(path, text)
+        Ok(text)
     }
 }
 
@@ -313,30 +312,48 @@ impl Report<'_> {
     fn text(&self, printer: &mut Printer) -> Result<()> {
         printer.line(&render::escape::message(&self.title()))?;
         if let Some(sweep) = &self.sweep {
-            sweep.table(printer)?;
+            let (header, rows) = sweep.table();
+            printer.table(&header, &rows)?;
             printer.line(&sweep.sentence(self.plan.threads))?;
             printer.line("")?;
         }
         printer.line(&self.load())?;
-        let header: Vec<&str> =
-            ["", "count", "per s"].into_iter().chain(QUANTILES.iter().map(|(name, _)| *name)).collect();
-        let header: Vec<&str> = header.into_iter().chain(["mean", "hits", "bytes/s"]).collect();
-        let rows: Vec<Vec<String>> = self.operations().map(|(name, measured)| self.cells(name, measured)).collect();
-        let several = rows.len() > 2;
-        printer.table(&header, if several { &rows } else { &rows[..1] })?;
+        let (header, rows) = self.table();
+        printer.table(&header, &rows)?;
         for line in self.sentences() {
             printer.line(&render::escape::message(&line))?;
+        }
+        let rows = curves::second_rows(&curves::moments(self));
+        if !rows.is_empty() {
+            printer.line("by the second:")?;
+            printer.table(&[], &rows)?;
+        }
+        for line in curves::latency_lines(&self.all.latency) {
+            printer.line(&line)?;
         }
         Ok(())
     }
 
-    fn title(&self) -> String {
+    /// A row for each operation, and one for all where there are several; the header first.
+    pub fn table(&self) -> (Vec<&'static str>, Vec<Vec<String>>) {
+        let quantiles = QUANTILES.iter().map(|(name, _)| *name);
+        let header = ["", "count", "per s"].into_iter().chain(quantiles).chain(["mean", "hits", "bytes/s"]).collect();
+        let mut rows: Vec<Vec<String>> = self.operations().map(|(name, measured)| self.cells(name, measured)).collect();
+        if rows.len() <= 2 {
+            rows.truncate(1);
+        }
+        (header, rows)
+    }
+
+    /// What was asked, and where.
+    pub fn title(&self) -> String {
         let words = [self.after.product.as_deref(), self.after.version.as_deref()];
         let words: Vec<&str> = words.into_iter().flatten().collect();
         if words.is_empty() { self.place.clone() } else { format!("{} at {}", words.join(" "), self.place) }
     }
 
-    fn load(&self) -> String {
+    /// How it was asked.
+    pub fn load(&self) -> String {
         let plan = self.plan;
         let keys = match plan.distribution {
             Distribution::Uniform => "uniform".to_owned(),
@@ -381,7 +398,8 @@ impl Report<'_> {
             .collect()
     }
 
-    fn sentences(&self) -> Vec<String> {
+    /// What there is to say beside the table.
+    pub fn sentences(&self) -> Vec<String> {
         let mut lines = Vec::new();
         if self.throughputs.len() > 1 {
             let (least, most) =
@@ -392,12 +410,6 @@ impl Report<'_> {
                 grouped(least),
                 grouped(most)
             ));
-        }
-        let rates: Vec<f64> = self.tally.seconds.iter().map(|second| real(second.done)).collect();
-        if rates.len() > 2 {
-            // The last second is not a whole one.
-            let shown = &rates[..rates.len() - 1];
-            lines.push(format!("by the second: {}", spark(&shown[shown.len().saturating_sub(60)..])));
         }
         lines.extend(self.pace_sentences());
         if self.tally.errors_count() > 0 {

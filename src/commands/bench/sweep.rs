@@ -155,9 +155,9 @@ impl Sweep {
         }
     }
 
-    /// The table of the steps, for people.
-    pub fn table(&self, printer: &mut Printer) -> Result<()> {
-        let header: Vec<&str> = ["asked/s", "achieved/s"]
+    /// The steps by their rates, for people; the header first.
+    pub fn table(&self) -> (Vec<&'static str>, Vec<Vec<String>>) {
+        let header = ["asked/s", "achieved/s"]
             .into_iter()
             .chain(QUANTILES.iter().map(|(name, _)| *name))
             .chain(["max", "errors", "client", ""])
@@ -177,8 +177,7 @@ impl Sweep {
                 .chain([said.to_owned()])
                 .collect::<Vec<String>>()
         };
-        printer.table(&header, &self.curve().iter().map(row).collect::<Vec<_>>())?;
-        Ok(())
+        (header, self.curve().iter().map(row).collect())
     }
 
     /// The steps in their order, by name, for scripts.
