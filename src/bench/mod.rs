@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! workload   what is asked for            schedule   when
+//! names      how entries are called
 //! wire       requests and replies         histogram  what was measured
 //! poller     waiting for connections      engine     an event loop, for servers
 //! worker     a thread a client, for all other stores
@@ -17,6 +18,7 @@
 pub mod compare;
 mod engine;
 mod histogram;
+mod names;
 mod poller;
 mod run;
 mod schedule;
@@ -28,13 +30,14 @@ mod workload;
 use std::time::Duration;
 
 pub use self::histogram::{Measured, Second, Tally};
+pub use self::names::{Family, Names};
 pub use self::run::{Progress, run};
 pub use self::schedule::{End, Pace};
-pub use self::wire::{Names, Protocol};
+pub use self::wire::Protocol;
 use self::workload::Workload;
 pub use self::workload::{Distribution, Mix, Operation, Sizes, Values};
 use crate::backend::{Backend, Connect, Dial, Error};
-use crate::entry::{Expiry, StoredKey};
+use crate::entry::{Expiry, StoredKey, Write};
 use crate::interrupt::Interrupt;
 
 /// Where the load goes.
@@ -110,6 +113,9 @@ impl Summary {
 /// Entries that are written or deleted at once.
 const BATCH: usize = 1000;
 
+/// The field that keeps a Redis hash: not the name of any entry.
+const KEEPER: &[u8] = b"cachectl:bench";
+
 /// Bytes of values that are written at once, more or less.
 const BATCH_BYTES: usize = 1 << 20;
 
@@ -129,7 +135,7 @@ impl Plan {
         self.mix[operation as usize] > 0
     }
 
-    /// Writes all entries, so that reads find them; counters start at 0. `told` hears how many there are.
+    /// Writes all entries, so that reads find them. `told` hears how many there are.
     ///
     /// # Errors
     /// The backend's.
@@ -144,9 +150,9 @@ impl Plan {
         let (mut writes, mut bytes) = (Vec::new(), 0);
         for key in 0..self.keys {
             let job = workload.preload(key);
-            let (name, value) = (StoredKey::new(self.names.of(key, false)), self.values.of(&job));
+            let (name, value) = (self.names.of(Family::Entry, key), self.values.of(&job));
             bytes += value.len();
-            writes.push(worker::write(name, value, self.expiry()));
+            writes.push(worker::write(name, value, self.values.flags(), self.expiry()));
             if writes.len() == BATCH || bytes > BATCH_BYTES || key + 1 == self.keys {
                 if interrupt.is_set() {
                     return Ok(());
@@ -159,37 +165,68 @@ impl Plan {
         Ok(())
     }
 
-    /// Writes the counters, each with its ttl: one that the load made would have none.
+    /// Writes what must be there before the load, each with its ttl, which it would not have if the load made it: the
+    /// values of tags, counters, and one field of each Redis hash, which keeps the hash and its ttl when all others go.
     ///
     /// # Errors
     /// The backend's.
-    pub fn preload_counters(&self, backend: &mut dyn Backend, interrupt: &Interrupt) -> Result<(), Error> {
-        let keys: Vec<u32> = (0..self.keys).collect();
-        for keys in keys.chunks(BATCH).take_while(|_| !interrupt.is_set()) {
-            let name = |key: &u32| StoredKey::new(self.names.of(*key, true));
-            let writes: Vec<_> = keys.iter().map(|key| worker::write(name(key), b"0", self.expiry())).collect();
-            backend.set_many(&writes)?;
+    pub fn prepare(&self, backend: &mut dyn Backend, interrupt: &Interrupt) -> Result<(), Error> {
+        let hashes = self.hashes();
+        let field = |hash: &StoredKey| StoredKey { field: Some(KEEPER.to_vec()), ..hash.clone() };
+        let keepers = hashes.iter().map(|hash| worker::write(field(hash), b"", 0, self.expiry()));
+        self.write_all(keepers, backend, interrupt)?;
+        for hashes in hashes.chunks(BATCH) {
+            backend.expire_many(hashes, self.expiry())?;
+        }
+        let tags = self.names.tags().map(|(key, value)| worker::write(key, &value, 0, self.expiry()));
+        self.write_all(tags, backend, interrupt)?;
+        let counters = if self.has(Operation::Incr) { self.keys } else { 0 };
+        let counter = |key| worker::write(self.names.of(Family::Counter, key), b"0", 0, self.expiry());
+        self.write_all((0..counters).map(counter), backend, interrupt)
+    }
+
+    fn write_all(
+        &self,
+        writes: impl Iterator<Item = Write>,
+        backend: &mut dyn Backend,
+        interrupt: &Interrupt,
+    ) -> Result<(), Error> {
+        let mut writes = writes.peekable();
+        while writes.peek().is_some() && !interrupt.is_set() {
+            backend.set_many(&writes.by_ref().take(BATCH).collect::<Vec<_>>())?;
         }
         Ok(())
     }
 
-    /// Deletes all entries that the run may have written; how many there were.
+    /// The Redis hashes that entries are in, where they are in any.
+    fn hashes(&self) -> Vec<StoredKey> {
+        let all = |family| (0..self.keys).filter_map(move |key| self.names.listed(family, key));
+        let fields = all(Family::Entry).chain(all(Family::Counter)).filter(|stored| stored.field.is_some());
+        let mut keys: Vec<&[u8]> = fields.map(|stored| stored.key.as_slice()).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        keys.into_iter().map(StoredKey::new).collect()
+    }
+
+    /// Deletes all entries that the run may have written, and what it wrote before.
     ///
     /// # Errors
     /// The backend's.
-    pub fn remove(&self, backend: &mut dyn Backend) -> Result<u64, Error> {
-        let mut count = 0;
-        let keys: Vec<u32> = (0..self.keys).collect();
-        for counter in [false, true] {
-            if counter && !self.has(Operation::Incr) {
-                continue;
-            }
-            for keys in keys.chunks(BATCH) {
-                let names: Vec<StoredKey> =
-                    keys.iter().map(|key| StoredKey::new(self.names.of(*key, counter))).collect();
-                count += backend.delete_many(&names)?.iter().filter(|deleted| **deleted).count() as u64;
-            }
+    pub fn remove(&self, backend: &mut dyn Backend) -> Result<(), Error> {
+        if self.names.has_hashes() {
+            return delete_all(self.hashes().into_iter(), backend);
         }
-        Ok(count)
+        let entries = (0..self.keys).map(|key| self.names.of(Family::Entry, key));
+        let counters = if self.has(Operation::Incr) { self.keys } else { 0 };
+        let counters = (0..counters).map(|key| self.names.of(Family::Counter, key));
+        delete_all(entries.chain(counters).chain(self.names.tags().map(|(key, _)| key)), backend)
     }
+}
+
+fn delete_all(keys: impl Iterator<Item = StoredKey>, backend: &mut dyn Backend) -> Result<(), Error> {
+    let mut keys = keys.peekable();
+    while keys.peek().is_some() {
+        backend.delete_many(&keys.by_ref().take(BATCH).collect::<Vec<_>>())?;
+    }
+    Ok(())
 }

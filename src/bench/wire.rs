@@ -4,10 +4,9 @@
 //! What requests have in common is encoded once; a value that is read is passed over, however long it
 //! is. Nothing here knows sockets or clocks.
 
-use std::sync::Arc;
-
 use itoa::Buffer;
 
+use super::names::{DIGITS, Names, push_digits};
 use super::workload::{Job, Operation, Values};
 
 /// Who listens at the other end.
@@ -19,61 +18,8 @@ pub enum Protocol {
     Memcached,
 }
 
-/// Digits of a numbered key.
-const DIGITS: usize = 12;
-
 /// Values from so many bytes on are handed to the socket where they are, not copied.
 const LARGE: usize = 4096;
-
-/// How entries of a run are called: all of them begin alike, and those of no other run do.
-#[derive(Clone)]
-pub struct Names {
-    prefix: String,
-    /// Keys from a file; where there are none, keys are numbers.
-    given: Option<Arc<[Vec<u8>]>>,
-}
-
-impl Names {
-    /// Names of the run called `run`.
-    #[must_use]
-    pub fn new(run: &str, given: Option<Vec<Vec<u8>>>) -> Names {
-        Names { prefix: format!("cachectl:bench:{run}:"), given: given.map(Into::into) }
-    }
-
-    /// What all of them begin with.
-    #[must_use]
-    pub fn prefix(&self) -> &str {
-        &self.prefix
-    }
-
-    /// The name of an entry, or of a counter: those are others, for what is set is no number.
-    #[must_use]
-    pub fn of(&self, key: u32, counter: bool) -> Vec<u8> {
-        let mut name = format!("{}{}", self.prefix, family(counter)).into_bytes();
-        match &self.given {
-            Some(given) => name.extend_from_slice(&given[key as usize]),
-            None => push_digits(key, &mut name),
-        }
-        name
-    }
-}
-
-fn family(counter: bool) -> char {
-    if counter { 'n' } else { 'k' }
-}
-
-/// `number` in [`DIGITS`] digits.
-fn push_digits(mut number: u32, out: &mut Vec<u8>) {
-    let mut digits = [b'0'; DIGITS];
-    for digit in digits.iter_mut().rev() {
-        if number == 0 {
-            break;
-        }
-        *digit = b'0' + (number % 10) as u8;
-        number /= 10;
-    }
-    out.extend_from_slice(&digits);
-}
 
 /// Encodes requests.
 #[derive(Clone)]
@@ -84,6 +30,8 @@ pub struct Requests {
     /// By the number of the operation: what stands before the key, or before the rest of it where keys
     /// are numbers; and what stands after it, or after the value's length.
     parts: [(Vec<u8>, Vec<u8>); Operation::ALL.len()],
+    /// Whether `parts` have all of a key but its digits.
+    numbered: bool,
     /// What stands after a value.
     tail: Vec<u8>,
 }
@@ -100,50 +48,52 @@ impl Requests {
     /// Requests whose entries stay for `ttl_s` seconds.
     #[must_use]
     pub fn new(protocol: Protocol, names: Names, values: Values, ttl_s: u64) -> Requests {
-        let ttl_ms = (ttl_s * 1000).to_string();
-        let parts = Operation::ALL.map(|operation| {
-            let (before, after) = match (protocol, operation) {
-                (Protocol::Redis, Operation::Get) => ("*2\r\n$3\r\nGET\r\n".to_owned(), "\r\n".to_owned()),
-                (Protocol::Redis, Operation::Set) => ("*5\r\n$3\r\nSET\r\n".to_owned(), "\r\n$".to_owned()),
-                (Protocol::Redis, Operation::Del) => ("*2\r\n$3\r\nDEL\r\n".to_owned(), "\r\n".to_owned()),
-                (Protocol::Redis, Operation::Incr) => ("*2\r\n$4\r\nINCR\r\n".to_owned(), "\r\n".to_owned()),
-                (Protocol::Memcached, Operation::Get) => ("mg ".to_owned(), " v\r\n".to_owned()),
-                (Protocol::Memcached, Operation::Set) => ("ms ".to_owned(), " ".to_owned()),
-                (Protocol::Memcached, Operation::Del) => ("md ".to_owned(), "\r\n".to_owned()),
-                (Protocol::Memcached, Operation::Incr) => ("ma ".to_owned(), "\r\n".to_owned()),
+        let hashes = names.has_hashes();
+        let mut parts = Operation::ALL.map(|operation| {
+            let (before, after) = match (protocol, hashes) {
+                (Protocol::Redis, false) => of_redis(operation),
+                (Protocol::Redis, true) => of_redis_hashes(operation),
+                (Protocol::Memcached, _) => of_memcached(operation),
             };
-            (before.into_bytes(), after.into_bytes())
+            (before.as_bytes().to_vec(), after.as_bytes().to_vec())
         });
+        let mut numbered = false;
+        for operation in Operation::ALL {
+            if let Some(head) = names.numbered(operation.family()) {
+                let part = &mut parts[operation as usize].0;
+                push_length(protocol, head.len() + DIGITS, part);
+                part.extend_from_slice(&head);
+                numbered = true;
+            }
+        }
+        let ttl_ms = (ttl_s * 1000).to_string();
         let tail = match protocol {
+            // A field has no ttl of its own.
+            Protocol::Redis if hashes => "\r\n".to_owned(),
             Protocol::Redis => format!("\r\n$2\r\nPX\r\n${}\r\n{ttl_ms}\r\n", ttl_ms.len()),
             Protocol::Memcached => "\r\n".to_owned(),
         };
-        let mut requests = Requests { protocol, names, values, parts, tail: tail.into_bytes() };
-        if requests.names.given.is_none() {
-            for operation in Operation::ALL {
-                let name = requests.names.of(0, operation == Operation::Incr);
-                let part = &mut requests.parts[operation as usize].0;
-                push_length(protocol, name.len(), part);
-                part.extend_from_slice(&name[..name.len() - DIGITS]);
-            }
-        }
         if protocol == Protocol::Memcached {
             // The same flags as those of a write of our own.
-            requests.parts[Operation::Set as usize].1 = format!(" T{ttl_s} MS\r\n").into_bytes();
+            let flags = if values.flags() == 0 { String::new() } else { format!(" F{}", values.flags()) };
+            parts[Operation::Set as usize].1 = format!(" T{ttl_s}{flags} MS\r\n").into_bytes();
         }
-        requests
+        Requests { protocol, names, values, parts, numbered, tail: tail.into_bytes() }
     }
 
     /// Adds the request for `job` to `out`, or what stands before its value.
     pub fn encode(&self, job: &Job, out: &mut Vec<u8>) -> Request<'_> {
         let (before, after) = &self.parts[job.operation as usize];
         out.extend_from_slice(before);
-        match &self.names.given {
-            None => push_digits(job.key, out),
-            Some(_) => {
-                let name = self.names.of(job.key, job.operation == Operation::Incr);
-                push_length(self.protocol, name.len(), out);
-                out.extend_from_slice(&name);
+        if self.numbered {
+            push_digits(job.key, out);
+        } else if let Some(stored) = self.names.listed(job.operation.family(), job.key) {
+            push_length(self.protocol, stored.key.len(), out);
+            out.extend_from_slice(&stored.key);
+            if let Some(field) = &stored.field {
+                out.extend_from_slice(b"\r\n");
+                push_length(self.protocol, field.len(), out);
+                out.extend_from_slice(field);
             }
         }
         if job.operation != Operation::Set {
@@ -171,6 +121,35 @@ impl Requests {
         out.extend_from_slice(value);
         out.extend_from_slice(&self.tail);
         Request::Whole
+    }
+}
+
+/// What stands before a key and after it.
+fn of_redis(operation: Operation) -> (&'static str, &'static str) {
+    match operation {
+        Operation::Get => ("*2\r\n$3\r\nGET\r\n", "\r\n"),
+        Operation::Set => ("*5\r\n$3\r\nSET\r\n", "\r\n$"),
+        Operation::Del => ("*2\r\n$3\r\nDEL\r\n", "\r\n"),
+        Operation::Incr => ("*2\r\n$4\r\nINCR\r\n", "\r\n"),
+    }
+}
+
+/// The same where entries are fields of hashes.
+fn of_redis_hashes(operation: Operation) -> (&'static str, &'static str) {
+    match operation {
+        Operation::Get => ("*3\r\n$4\r\nHGET\r\n", "\r\n"),
+        Operation::Set => ("*4\r\n$4\r\nHSET\r\n", "\r\n$"),
+        Operation::Del => ("*3\r\n$4\r\nHDEL\r\n", "\r\n"),
+        Operation::Incr => ("*4\r\n$7\r\nHINCRBY\r\n", "\r\n$1\r\n1\r\n"),
+    }
+}
+
+fn of_memcached(operation: Operation) -> (&'static str, &'static str) {
+    match operation {
+        Operation::Get => ("mg ", " v\r\n"),
+        Operation::Set => ("ms ", ""),
+        Operation::Del => ("md ", "\r\n"),
+        Operation::Incr => ("ma ", "\r\n"),
     }
 }
 
@@ -313,6 +292,8 @@ fn number(digits: &[u8]) -> Result<u64, Malformed> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::entry::Kind;
+    use crate::layout;
 
     fn job(operation: Operation, key: u32, size: u32) -> Job {
         Job { operation, key, offset: 0, size }
@@ -330,10 +311,14 @@ mod tests {
     #[test]
     fn requests_are_what_the_servers_take() {
         let values = Values::new(5000, 1);
-        let names = || Names::new("r", None);
-        let redis = Requests::new(Protocol::Redis, names(), values.clone(), 60);
-        let memcached = Requests::new(Protocol::Memcached, names(), values.clone(), 60);
-        let key = "cachectl:bench:r:k000000000042";
+        let names = |layout: &str, given: Option<Vec<Vec<u8>>>| {
+            let layout = layout::parse(layout, None, Kind::Redis).unwrap();
+            let keys = given.as_ref().map_or(100, |given| given.len() as u32);
+            Names::new(layout.as_ref(), "r", given, keys, true, 0).unwrap()
+        };
+        let redis = Requests::new(Protocol::Redis, names("plain:", None), values.clone(), 60);
+        let memcached = Requests::new(Protocol::Memcached, names("plain:", None), values.clone(), 60);
+        let key = "cachectl:bench:r:1000000000042";
         for (operation, of_redis, of_memcached) in [
             (Operation::Get, format!("*2\r\n$3\r\nGET\r\n$30\r\n{key}\r\n"), format!("mg {key} v\r\n")),
             (Operation::Del, format!("*2\r\n$3\r\nDEL\r\n$30\r\n{key}\r\n"), format!("md {key}\r\n")),
@@ -342,19 +327,42 @@ mod tests {
             assert_eq!(String::from_utf8(encoded(&redis, &job)).unwrap(), of_redis);
             assert_eq!(String::from_utf8(encoded(&memcached, &job)).unwrap(), of_memcached);
         }
-        let given = Names::new("r", Some(vec![b"a".to_vec(), b"b\xff".to_vec()]));
+        let given = names("plain:", Some(vec![b"a".to_vec(), b"b\xff".to_vec()]));
         let given = Requests::new(Protocol::Redis, given, values.clone(), 60);
-        let counter = b"*2\r\n$4\r\nINCR\r\n$20\r\ncachectl:bench:r:nb\xff\r\n";
+        let counter = b"*2\r\n$4\r\nINCR\r\n$20\r\ncachectl:bench:r:2b\xff\r\n";
         assert_eq!(encoded(&given, &job(Operation::Incr, 1, 0)), counter);
+        let hashes = Requests::new(Protocol::Redis, names("pyredis-cache://Class/Student", None), values.clone(), 60);
+        let place = "$38\r\n00000CLASSCACHECTL:BENCH:R:#0000000000\r\n";
+        for (operation, command, after) in [
+            (Operation::Get, "*3\r\n$4\r\nHGET", ""),
+            (Operation::Set, "*4\r\n$4\r\nHSET", "$0\r\n\r\n"),
+            (Operation::Del, "*3\r\n$4\r\nHDEL", ""),
+            (Operation::Incr, "*4\r\n$7\r\nHINCRBY", "$1\r\n1\r\n"),
+        ] {
+            let family = if operation == Operation::Incr { 2 } else { 1 };
+            let field = format!("$41\r\n000STUDENTCACHECTL:BENCH:R:#{family}000000000042\r\n");
+            let sent = String::from_utf8(encoded(&hashes, &job(operation, 42, 0))).unwrap();
+            assert_eq!(sent, format!("{command}\r\n{place}{field}{after}"));
+        }
         for size in [0, 3, 4095, 4096, 5000] {
             let job = Job { offset: 7, ..job(Operation::Set, u32::MAX, size) };
-            let key = "cachectl:bench:r:k004294967295";
+            let key = "cachectl:bench:r:1004294967295";
             let head = format!("*5\r\n$3\r\nSET\r\n$30\r\n{key}\r\n${size}\r\n");
             let tail = b"\r\n$2\r\nPX\r\n$5\r\n60000\r\n";
             assert_eq!(encoded(&redis, &job), [head.as_bytes(), values.of(&job), tail].concat());
             let head = format!("ms {key} {size} T60 MS\r\n");
             assert_eq!(encoded(&memcached, &job), [head.as_bytes(), values.of(&job), b"\r\n"].concat());
         }
+    }
+
+    #[test]
+    fn memcached_is_told_the_flags_that_values_have() {
+        let layout = layout::parse("aiocache://a", None, Kind::Memcached).unwrap();
+        let names = Names::new(layout.as_ref(), "r", None, 10, false, 0).unwrap();
+        let (values, _) = Values::given(&[b"abc".to_vec()], 5).unwrap();
+        let requests = Requests::new(Protocol::Memcached, names, values, 60);
+        let sent = encoded(&requests, &job(Operation::Set, 3, 3));
+        assert_eq!(sent, b"ms acachectl:bench:r:1000000000003 3 T60 F5 MS\r\nabc\r\n");
     }
 
     /// The replies in `bytes`, as text, however the bytes are cut.

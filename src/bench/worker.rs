@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use super::histogram::{Recorder, Times};
+use super::names::Names;
 use super::run::{Part, Signal};
 use super::schedule::Schedule;
-use super::wire::{Names, Reply};
+use super::wire::Reply;
 use super::workload::{Job, Operation, Values, Workload};
 use crate::backend::{Backend, Error, ErrorKind};
 use crate::entry::{Condition, Expiry, Stored, StoredKey, Write};
@@ -73,14 +74,14 @@ impl Worker<'_> {
     }
 
     fn ask(&self, job: &Job, backend: &mut dyn Backend) -> Result<Reply<'static>, Error> {
-        let key = StoredKey::new(self.names.of(job.key, job.operation == Operation::Incr));
+        let key = self.names.of(job.operation.family(), job.key);
         Ok(match job.operation {
             Operation::Get => match backend.get_many(&[key])?.pop().flatten() {
                 Some(entry) => Reply::Found(entry.stored.as_bytes().map_or(0, |bytes| bytes.len() as u64)),
                 None => Reply::Missing,
             },
             Operation::Set => {
-                backend.set_many(&[write(key, self.values.of(job), self.expiry)])?;
+                backend.set_many(&[write(key, self.values.of(job), self.values.flags(), self.expiry)])?;
                 Reply::Done
             }
             Operation::Del => {
@@ -95,9 +96,11 @@ impl Worker<'_> {
     }
 }
 
-/// The write of an entry of a run.
-pub fn write(key: StoredKey, value: &[u8], expiry: Expiry) -> Write {
-    Write { key, data: Stored::Bytes(value.to_vec()), expiry, condition: Condition::Always, tag: None }
+/// The write of an entry of a run. A field of a hash has no ttl of its own.
+pub fn write(key: StoredKey, value: &[u8], flags: u32, expiry: Expiry) -> Write {
+    let data = if flags == 0 { Stored::Bytes(value.to_vec()) } else { Stored::Flagged(flags, value.to_vec()) };
+    let expiry = if key.field.is_none() { expiry } else { Expiry::Never };
+    Write { key, data, expiry, condition: Condition::Always, tag: None }
 }
 
 /// What errors of a backend are counted as.

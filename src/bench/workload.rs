@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use fastrand::Rng;
 
+use super::names::Family;
+
 /// What can be done to an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Operation {
@@ -31,6 +33,12 @@ impl Operation {
             Operation::Del => "del",
             Operation::Incr => "incr",
         }
+    }
+
+    /// What it is done to.
+    #[must_use]
+    pub fn family(self) -> Family {
+        if self == Operation::Incr { Family::Counter } else { Family::Entry }
     }
 }
 
@@ -59,6 +67,8 @@ pub enum Sizes {
     Range(u32, u32),
     /// Sizes and how many of all values have them, by weight.
     Weighted(Vec<(u32, u32)>),
+    /// Those of values that are there: where each begins in [`Values`], and its size; each as often as any other.
+    Given(Arc<[(u32, u32)]>),
 }
 
 impl Sizes {
@@ -68,15 +78,19 @@ impl Sizes {
         match self {
             Sizes::Range(_, most) => *most,
             Sizes::Weighted(sizes) => sizes.iter().map(|(size, _)| *size).max().unwrap_or_default(),
+            Sizes::Given(places) => places.iter().map(|(_, size)| *size).max().unwrap_or_default(),
         }
     }
 
-    fn draw(&self, rng: &mut Rng) -> u32 {
-        match self {
+    /// Where a value begins, and its size.
+    fn draw(&self, rng: &mut Rng) -> (u32, u32) {
+        let size = match self {
             Sizes::Range(least, most) if least == most => *least,
             Sizes::Range(least, most) => rng.u32(*least..=*most),
             Sizes::Weighted(sizes) => sizes[weighted(rng, sizes.iter().map(|(_, weight)| *weight))].0,
-        }
+            Sizes::Given(places) => return places[rng.usize(0..places.len())],
+        };
+        (rng.u32(0..PLACES), size)
     }
 }
 
@@ -106,9 +120,14 @@ pub struct Job {
     pub size: u32,
 }
 
-/// Random bytes that values are parts of: each begins somewhere else, so that few are alike.
+/// What values are parts of: random bytes, in which each begins somewhere else, so that few are alike; or
+/// values that are there, one after the other.
 #[derive(Clone)]
-pub struct Values(Arc<[u8]>);
+pub struct Values {
+    bytes: Arc<[u8]>,
+    /// What memcached is told of their form.
+    flags: u32,
+}
 
 /// At how many places a value can begin.
 const PLACES: u32 = 4096;
@@ -119,13 +138,32 @@ impl Values {
     pub fn new(size_most: u32, seed: u64) -> Values {
         let mut bytes = vec![0; size_most as usize + PLACES as usize];
         Rng::with_seed(seed).fill(&mut bytes);
-        Values(bytes.into())
+        Values { bytes: bytes.into(), flags: 0 }
+    }
+
+    /// These, with these flags, and where each is; `None` when they are too large together.
+    #[must_use]
+    pub fn given(values: &[Vec<u8>], flags: u32) -> Option<(Values, Sizes)> {
+        let mut places = Vec::with_capacity(values.len());
+        let mut end = 0_u32;
+        for value in values {
+            let size = u32::try_from(value.len()).ok()?;
+            places.push((end, size));
+            end = end.checked_add(size)?;
+        }
+        Some((Values { bytes: values.concat().into(), flags }, Sizes::Given(places.into())))
+    }
+
+    /// What memcached is told of their form.
+    #[must_use]
+    pub fn flags(&self) -> u32 {
+        self.flags
     }
 
     /// The value of a job.
     #[must_use]
     pub fn of(&self, job: &Job) -> &[u8] {
-        &self.0[job.offset as usize..][..job.size as usize]
+        &self.bytes[job.offset as usize..][..job.size as usize]
     }
 }
 
@@ -157,8 +195,8 @@ impl Workload {
         let key = self.keys.draw(operation, rng);
         match operation {
             Operation::Set => {
-                let size = self.sizes.draw(rng);
-                Job { operation, key, offset: rng.u32(0..PLACES), size }
+                let (offset, size) = self.sizes.draw(rng);
+                Job { operation, key, offset, size }
             }
             _ => Job { operation, key, offset: 0, size: 0 },
         }
@@ -166,8 +204,8 @@ impl Workload {
 
     /// A job that writes `key`, for what is written before.
     pub fn preload(&mut self, key: u32) -> Job {
-        let size = self.sizes.draw(&mut self.rng);
-        Job { operation: Operation::Set, key, offset: self.rng.u32(0..PLACES), size }
+        let (offset, size) = self.sizes.draw(&mut self.rng);
+        Job { operation: Operation::Set, key, offset, size }
     }
 }
 
@@ -374,6 +412,11 @@ mod tests {
         check("weighted", &[9.0, 1.0], || u32::from(load.draw().size == 1000));
         let mut load = workload([0, 1, 0, 0], 10, Distribution::Uniform, Sizes::Range(5, 24));
         check("range", &[1.0; 20], || load.draw().size - 5);
+        let given = [b"a".to_vec(), b"bc".to_vec(), Vec::new(), b"def".to_vec()];
+        let (values, sizes) = Values::given(&given, 0).unwrap();
+        let mut load = workload([0, 1, 0, 0], 10, Distribution::Uniform, sizes);
+        let place = |value: &[u8]| given.iter().position(|one| one == value).unwrap() as u32;
+        check("given", &[1.0; 4], || place(values.of(&load.draw())));
     }
 
     #[test]

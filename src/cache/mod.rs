@@ -18,7 +18,7 @@ pub use self::survey::{Valued, Visitor};
 pub use self::tags::{Invalidated, Known, Reach, Standing, Tag, Unknown};
 pub use self::walk::{Met, Walk};
 use self::write::{Before, Plan};
-pub use self::write::{DEFAULT_SERIALIZER, Form, Put, Receipt};
+pub use self::write::{DEFAULT_SERIALIZER, Encoded, Form, Put, Receipt};
 use crate::backend::{self, Abilities, Backend, ErrorKind, Reply, Server};
 use crate::codec::{self, Codec};
 use crate::entry::{Entry, Expiry, Facts, StoredKey, Write};
@@ -60,6 +60,11 @@ impl Cache {
     #[must_use]
     pub fn label(&self) -> &str {
         self.backend.label()
+    }
+
+    /// The backend itself, for who measures it and not what is in it.
+    pub fn backend(&mut self) -> &mut dyn Backend {
+        self.backend.as_mut()
     }
 
     /// What the backend cannot do as exactly as others.
@@ -245,7 +250,7 @@ impl Cache {
         let tags: Vec<Option<String>> = names.iter_mut().map(|name| self.own_tag(name)).collect::<Result<_, _>>()?;
         let keys = self.locate_to_write(&names)?;
         let before = self.before(&puts, &keys)?;
-        let usual = self.layout.serializer().map(|url| Codec::parse(url).expect("layouts name layers of the table"));
+        let usual = self.usual();
         let mut writes = Vec::with_capacity(puts.len());
         let mut receipts = Vec::with_capacity(puts.len());
         for (((put, key), tag), before) in puts.into_iter().zip(keys).zip(tags).zip(before) {
@@ -267,6 +272,21 @@ impl Cache {
             receipts[place].written = written;
         }
         Ok(receipts)
+    }
+
+    /// The layout's serializer.
+    fn usual(&self) -> Option<Codec> {
+        self.layout.serializer().map(|url| Codec::parse(url).expect("layouts name layers of the table"))
+    }
+
+    /// What [`Cache::set`] would store of a value where there is no entry; nothing is written.
+    ///
+    /// # Errors
+    /// The codec's; [`Error::Loss`].
+    pub fn encode(&self, put: &Put) -> Result<Encoded, Error> {
+        let plan = write::plan(&put.value, &put.form, &Before::default(), self.usual().as_ref(), &self.reader.limits);
+        let Plan { data, form, notes, .. } = plan.map_err(|error| error.at(&put.name.key))?;
+        Ok(Encoded { data, form, notes })
     }
 
     /// The tag that the backend itself keeps with an entry, where the layout has no tags.

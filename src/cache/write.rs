@@ -68,6 +68,17 @@ impl Receipt {
     }
 }
 
+/// What a write would store.
+#[derive(Clone, Debug)]
+pub struct Encoded {
+    /// The data.
+    pub data: Stored,
+    /// The chain that it is written with, or the store's own type.
+    pub form: String,
+    /// What the user should know, in words.
+    pub notes: Vec<String>,
+}
+
 /// What is known of an entry before it is written over.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Before {

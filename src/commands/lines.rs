@@ -1,7 +1,11 @@
 //! One line of JSONL as something to store: what `get -o jsonl` prints, `set --from` takes.
 
+use std::ffi::OsString;
+use std::io::{BufRead, BufReader, Read as _};
+
 use anyhow::Result;
 
+use super::arguments;
 use crate::cache::{Form, Put};
 use crate::codec::Codec;
 use crate::entry::{Condition, Expiry};
@@ -27,6 +31,32 @@ const FIELDS: &[&str] = &[
     "certainty",
     "dangerous",
 ];
+
+/// A file of lines; `-` is stdin.
+///
+/// # Errors
+/// When it cannot be opened.
+pub fn source(name: &OsString) -> Result<Box<dyn BufRead>> {
+    if name == "-" {
+        return Ok(Box::new(std::io::stdin().lock()));
+    }
+    Ok(Box::new(BufReader::new(arguments::open(name)?)))
+}
+
+/// The next line; `None` at the end.
+///
+/// # Errors
+/// When it cannot be read, or is longer than any value may be.
+pub fn next(source: &mut dyn BufRead, limits: &Limits) -> Result<Option<Vec<u8>>> {
+    let mut line = Vec::new();
+    // A key and its base64 stand around a value that is limited by itself.
+    let most = limits.stored.saturating_mul(2);
+    source.take(most + 1).read_until(b'\n', &mut line)?;
+    if line.len() as u64 > most {
+        return Err(limits.exceeded("stored").into());
+    }
+    Ok(if line.is_empty() { None } else { Some(line) })
+}
 
 /// Reads one line; `None` for a blank one and for a recorded miss.
 ///

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::io::BufRead;
 
 use anyhow::{Context as _, Result};
 
@@ -13,7 +12,6 @@ use crate::codec::Codec;
 use crate::entry::{Condition, Expiry, Ttl};
 use crate::exit::Exit;
 use crate::layout::{Act, Layout, Name};
-use crate::limits::Limits;
 use crate::render::{self, Printer, Record, escape};
 use crate::value::{Node, Value};
 
@@ -175,14 +173,14 @@ fn set_many(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit>
     let (limits, codec) = (global.limits(), target::codec(global)?);
     super::records(printer)?;
     let name = args.from.as_ref().expect("the parser asks for a key and a value, or for --from");
-    let mut source = source(name)?;
+    let mut source = lines::source(name)?;
     let mut cache = target::open(global, printer)?;
     cache.keep_tags(args.tag_ttl.expiry());
     let mut progress = printer.progress("storing");
     let mut tally = Tally::default();
     let (mut number, mut batch) = (0_u64, Vec::with_capacity(BATCH));
     loop {
-        let line = next_line(&mut source, &limits).with_context(|| told(number + 1, tally.stored))?;
+        let line = lines::next(&mut source, &limits).with_context(|| told(number + 1, tally.stored))?;
         if let Some(line) = &line {
             number += 1;
             let put = lines::put(line, &limits).with_context(|| told(number, tally.stored))?;
@@ -207,26 +205,8 @@ fn set_many(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit>
     Ok(Exit::answer(tally.unmet == 0))
 }
 
-fn source(name: &OsString) -> Result<Box<dyn BufRead>> {
-    if name == "-" {
-        return Ok(Box::new(std::io::stdin().lock()));
-    }
-    Ok(Box::new(std::io::BufReader::new(arguments::open(name)?)))
-}
-
 fn told(number: u64, stored: u64) -> String {
     format!("line {number} ({stored} entries were stored before it)")
-}
-
-fn next_line(source: &mut dyn BufRead, limits: &Limits) -> Result<Option<Vec<u8>>> {
-    let mut line = Vec::new();
-    // A key and its base64 stand around a value that is limited by itself.
-    let most = limits.stored.saturating_mul(2);
-    std::io::Read::take(&mut *source, most + 1).read_until(b'\n', &mut line)?;
-    if line.len() as u64 > most {
-        return Err(limits.exceeded("stored").into());
-    }
-    Ok(if line.is_empty() { None } else { Some(line) })
 }
 
 /// What became of the lines so far.

@@ -95,12 +95,20 @@ impl Global {
 /// # Errors
 /// When a URL means nothing, or the backend cannot be reached.
 pub fn open(global: &Global, printer: &mut Printer) -> Result<Cache> {
+    let (_, connect) = connect(global, printer)?;
+    open_by(&connect, global)
+}
+
+/// Opens it by a backend URL that has been read.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_by(connect: &Connect, global: &Global) -> Result<Cache> {
     let layout = layout(global)?;
     let reader = match layout.serializer().filter(|_| global.serializer.as_deref().unwrap_or_default().is_empty()) {
         Some(usual) => reader(global)?.usually(Codec::parse(usual).expect("layouts name layers of the table")),
         None => reader(global)?,
     };
-    let (_, connect) = connect(global, printer)?;
     Ok(Cache::new(connect()?, layout, reader))
 }
 

@@ -110,6 +110,11 @@ impl Layout for Aiocache {
         Ok(steps)
     }
 
+    fn within(&self, part: &str) -> Box<dyn Layout> {
+        let prefix = [self.prefix.as_slice(), &on_wire(self.on, part.as_bytes().to_vec())].concat();
+        Box::new(Aiocache { namespace: [&self.namespace, part.as_bytes()].concat(), prefix, on: self.on })
+    }
+
     /// On memcached a `_` of the key may have been a space: there is no telling.
     fn owner(&self, stored: &StoredKey) -> Owner {
         let key = stored.key.strip_prefix(self.prefix.as_slice());

@@ -35,7 +35,7 @@ impl Name {
 }
 
 /// How a library names stored keys.
-pub trait Layout {
+pub trait Layout: Send + Sync {
     /// The stored keys whose values decide where `name` is; none for most.
     ///
     /// # Errors
@@ -56,6 +56,10 @@ pub trait Layout {
     /// # Errors
     /// As [`Layout::locate`].
     fn explain(&self, name: &Name, found: &[Option<Vec<u8>>]) -> Result<Vec<Step>, Error>;
+
+    /// The same layout for a namespace inside this one, of which no application has heard: with `part` at the end of
+    /// the namespace, or of the names that stand for one.
+    fn within(&self, part: &str) -> Box<dyn Layout>;
 
     /// What a stored key is to this layout.
     fn owner(&self, stored: &StoredKey) -> Owner;

@@ -42,6 +42,10 @@ impl Layout for Plain {
         Ok(vec![Step::new("the prefix", self.prefix.clone()), Step::new("prefix and key, nothing between", stored)])
     }
 
+    fn within(&self, part: &str) -> Box<dyn Layout> {
+        Box::new(Plain { prefix: [&self.prefix, part.as_bytes()].concat() })
+    }
+
     fn owner(&self, stored: &StoredKey) -> Owner {
         let key = stored.key.strip_prefix(self.prefix.as_slice());
         key.map_or(Owner::Other, |key| Owner::Key(key.to_vec()))

@@ -66,6 +66,12 @@ impl Operation {
         Ok(Operation { upper: padded.to_uppercase(), padded, name })
     }
 
+    /// One whose name is as long as the library wants it, for this one's is.
+    fn within(&self, part: &str) -> Operation {
+        let upper = format!("{}{}", self.upper, part.to_uppercase());
+        Operation { name: format!("{}{part}", self.name), padded: format!("{}{part}", self.padded), upper }
+    }
+
     fn prefix(&self) -> String {
         format!("{}#", self.upper)
     }
@@ -136,6 +142,11 @@ impl PyredisCache {
 }
 
 impl Layout for PyredisCache {
+    fn within(&self, part: &str) -> Box<dyn Layout> {
+        let (hash, operation) = (self.hash.as_ref().map(|hash| hash.within(part)), self.operation.within(part));
+        Box::new(PyredisCache { hash, operation })
+    }
+
     fn locate(&self, name: &Name, _: &[Option<Vec<u8>>]) -> Result<Option<StoredKey>, Error> {
         let (hash_id, id) = self.ids(&name.key)?;
         let entry = self.operation.key(&id);

@@ -250,6 +250,12 @@ impl Layout for RedisTaggedCache {
         Ok(steps)
     }
 
+    fn within(&self, part: &str) -> Box<dyn Layout> {
+        let Tagging { namespace, format, .. } = &self.0;
+        let namespace = [namespace, part.as_bytes()].concat();
+        Box::new(RedisTaggedCache(Tagging { namespace_hash: (format.hash)(&namespace), namespace, format }))
+    }
+
     fn owner(&self, stored: &StoredKey) -> Owner {
         self.0.entry_parts(stored).map_or(Owner::Other, |_| Owner::Hidden)
     }

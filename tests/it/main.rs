@@ -5,6 +5,7 @@ mod auto;
 mod backends;
 mod bench;
 mod bench_compare;
+mod bench_load;
 #[path = "../fuzz/bodies.rs"]
 mod bodies;
 mod cluster;

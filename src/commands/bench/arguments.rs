@@ -140,14 +140,15 @@ pub fn distribution_text(distribution: Distribution) -> String {
     }
 }
 
-/// Writes what [`sizes`] reads.
-pub fn sizes_text(sizes: &Sizes) -> String {
+/// Writes what [`sizes`] reads; nothing for sizes of values that are there.
+pub fn sizes_text(sizes: &Sizes) -> Option<String> {
     match sizes {
-        Sizes::Range(least, most) if least == most => least.to_string(),
-        Sizes::Range(least, most) => format!("{least}..{most}"),
+        Sizes::Range(least, most) if least == most => Some(least.to_string()),
+        Sizes::Range(least, most) => Some(format!("{least}..{most}")),
         Sizes::Weighted(sizes) => {
-            sizes.iter().map(|(size, weight)| format!("{size}={weight}")).collect::<Vec<_>>().join(",")
+            Some(sizes.iter().map(|(size, weight)| format!("{size}={weight}")).collect::<Vec<_>>().join(","))
         }
+        Sizes::Given(_) => None,
     }
 }
 
@@ -199,7 +200,7 @@ mod tests {
             assert_eq!(distribution_text(distribution(text).unwrap()), text);
         }
         for text in ["64", "0..1024", "64=90,4096=10"] {
-            assert_eq!(sizes_text(&sizes(text).unwrap()), text);
+            assert_eq!(sizes_text(&sizes(text).unwrap()).as_deref(), Some(text));
         }
     }
 }

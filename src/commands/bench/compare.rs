@@ -48,7 +48,7 @@ const METRICS: [(&str, Direction); 4] = [
 const SAME: [&str; 6] = ["/loop", "/clients", "/pipeline", "/mix", "/value_size", "/offered/asked"];
 
 /// Settings that may be just what is compared.
-const ALIKE: [&str; 3] = ["/threads", "/keys", "/key_distribution"];
+const ALIKE: [&str; 6] = ["/threads", "/keys", "/key_distribution", "/layout", "/value_from", "/serializer"];
 
 pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> {
     let (a, b) = (Side::read(&args.a, global)?, Side::read(&args.b, global)?);

@@ -9,6 +9,7 @@ mod show;
 mod svg;
 mod sweep;
 mod threshold;
+mod values;
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -17,12 +18,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use clap::builder::TypedValueParser as _;
 
 use self::arguments::Weights;
-use self::show::Report;
+use self::show::{Report, Setting};
 use self::sweep::Sweep;
 use self::threshold::Threshold;
-use super::{Global, arguments as typed, target};
+use self::values::{Objects, Source};
+use super::{Global, arguments as typed, lines, target};
 use crate::backend::{self, Backend, Connect, Dial, Options, Server};
 use crate::bench::{
     Distribution, End, Mix, Names, Operation, Pace, Plan, Progress, Protocol, Sizes, Summary, Target, Values,
@@ -31,7 +34,7 @@ use crate::bench::{
 use crate::entry::{Kind, Ttl};
 use crate::exit::{Exit, Stop};
 use crate::interrupt::Interrupt;
-use crate::render::{self, Format, Printer};
+use crate::render::{self, Format, Printer, escape};
 
 /// Put load on a server or a store, and measure what it does
 ///
@@ -86,6 +89,14 @@ pub struct Args {
     /// Bytes of a value: 64, 1KiB, a range 64..1KiB, or sizes with weights 64=90,4KiB=10
     #[arg(long, value_name = "SIZE", default_value = "64", value_parser = arguments::sizes)]
     value_size: Sizes,
+    /// Write the values of FILE.jsonl (lines as set --from takes them; also @FILE, or - for stdin), or that of the
+    /// entry of KEY, byte for byte as set would with the same -s and -l; each as often as any other
+    #[arg(long, value_name = "KEY|FILE.jsonl", conflicts_with = "value_size")]
+    #[arg(value_parser = typed::key().map(Source::parse))]
+    value_from: Option<Source>,
+    /// How many tags there are, of which each entry has one, where the layout has tags
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = arguments::number::<u32>(1, 1_000_000))]
+    tag_count: u32,
     /// Makes chance repeatable
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
@@ -134,20 +145,30 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
     let (options, connect) = target::connect(global, printer)?;
     let url = global.backend_url();
     let (kind, dial) = (backend::kind(url)?, backend::dial(url, &options)?);
-    let plan = plan(args, global, kind, &options)?;
+    let mut plan = plan(args, global, kind, &options)?;
     // Nobody waits for a run whose results have no place to go.
     let (mut hdr, mut page) = (create(args.hdr.as_deref())?, create(args.report.as_deref())?);
     let interrupt = Interrupt::listen().context("cannot listen for signals")?;
-    let mut control = connect().context("cannot put load on it")?;
-    if !args.yes && !matches!(kind, Kind::Memory | Kind::Dummy) {
-        guard(control.as_mut())?;
+    let mut cache = target::open_by(&connect, global).context("cannot put load on it")?;
+    let key_bytes = cache.abilities().key_bytes;
+    if !key_bytes.contains(&plan.names.longest()) {
+        let told = format!("a key has {} bytes at most on {}", key_bytes.end(), cache.label());
+        return Err(Stop::usage(format!("{told}, and that of an entry {}", plan.names.longest())).into());
     }
-    let place = control.label().to_owned();
+    let mut setting = Setting { place: cache.label().to_owned(), layout: layout_text(global), values: None };
+    if let Some(source) = &args.value_from {
+        let Objects { values, sizes, form } = values::objects(source, global, &mut cache, printer)?;
+        (plan.values, plan.sizes) = (values, sizes);
+        setting.values = Some((source.to_string(), form));
+    }
+    if !args.yes && !matches!(kind, Kind::Memory | Kind::Dummy) {
+        guard(cache.backend())?;
+    }
     let site = Site { kind, dial, connect: &connect };
-    let measured = measure(args, &plan, &site, control.as_mut(), &interrupt, printer);
-    remove(&plan, control, &measured, &connect, printer);
+    let measured = measure(args, &plan, &site, cache.backend(), &interrupt, printer);
+    remove(&plan, cache.backend(), &measured, &connect, printer);
     let (plan, Measurement { runs, before, after, sweep }) = measured?;
-    let report = Report::new(&plan, place, runs, &before, &after).with_sweep(sweep);
+    let report = Report::new(&plan, setting, runs, &before, &after).with_sweep(sweep);
     report.print(printer)?;
     if let Some(file) = &mut hdr {
         file.write_all(report.hdr()?.as_bytes()).context("cannot write the histograms")?;
@@ -178,6 +199,15 @@ fn plan(args: &Args, global: &Global, kind: Kind, options: &Options) -> Result<P
         None => None,
         Some(file) => Some(names(file, kind, global)?),
     };
+    let keys = given.as_ref().map_or(Ok(args.key_count), |given| u32::try_from(given.len()))?;
+    let layout = target::layout(global)?;
+    if layout.tagging().is_some() && kind != Kind::Redis {
+        return Err(Stop::usage("this layout is for Redis: its library knows no other store").into());
+    }
+    let run = format!("{:08x}", fastrand::u32(..));
+    let counters = args.mix.0[Operation::Incr as usize] > 0;
+    let names = Names::new(layout.as_ref(), &run, given, keys, counters, args.tag_count);
+    let names = names.map_err(|error| Stop::usage(error.to_string()))?;
     let end = match (args.requests, args.duration.or(args.sweep)) {
         (Some(requests), _) => End::Requests(requests),
         (None, duration) => End::After(duration.unwrap_or(Duration::from_secs(10))),
@@ -202,15 +232,21 @@ fn plan(args: &Args, global: &Global, kind: Kind, options: &Options) -> Result<P
         warmup: args.warmup,
         end,
         mix: args.mix.0,
-        keys: given.as_ref().map_or(Ok(args.key_count), |given| u32::try_from(given.len()))?,
+        keys,
         distribution: args.key_distribution,
         sizes: args.value_size.clone(),
         values: Values::new(args.value_size.most(), args.seed),
         seed: args.seed,
-        names: Names::new(&format!("{:08x}", fastrand::u32(..)), given),
+        names,
         ttl_s,
         timeout: options.timeout,
     })
+}
+
+/// The layout, as one URL.
+fn layout_text(global: &Global) -> String {
+    let namespace = global.namespace.as_deref().unwrap_or_default();
+    format!("{}{}", global.layout, escape::message(namespace))
 }
 
 /// The names of keys in a file, as the backend can hold them.
@@ -276,12 +312,10 @@ fn measure(
     interrupt: &Interrupt,
     printer: &mut Printer,
 ) -> Result<(Plan, Measurement)> {
+    plan.prepare(control, interrupt).context("cannot write what the load needs")?;
     if !args.no_preload {
         let mut progress = printer.progress_of("writing keys", Some(u64::from(plan.keys)));
         plan.preload(control, interrupt, |count| progress.set(count)).context("cannot write the keys")?;
-    }
-    if plan.has(Operation::Incr) {
-        plan.preload_counters(control, interrupt).context("cannot write the counters")?;
     }
     match args.sweep {
         Some(bound) => sweep::measure(bound, plan, site, control, interrupt, printer),
@@ -325,7 +359,7 @@ fn repeat(
 /// Deletes the entries of the run. That it could not is said, and not what the run is judged by.
 fn remove(
     plan: &Plan,
-    control: Box<dyn Backend>,
+    control: &mut dyn Backend,
     measured: &Result<(Plan, Measurement)>,
     connect: &Connect,
     printer: &mut Printer,
@@ -334,9 +368,12 @@ fn remove(
         Ok((_, measured)) => measured.runs.iter().any(|run| run.trouble.is_some()),
         Err(_) => true,
     };
-    let control = if lost { connect() } else { Ok(control) };
-    if let Err(error) = control.and_then(|mut control| plan.remove(control.as_mut())) {
-        let (prefix, ttl) = (plan.names.prefix(), render::ttl(Ttl::Left(plan.ttl_s * 1000)));
+    let removed = match lost {
+        true => connect().and_then(|mut control| plan.remove(control.as_mut())),
+        false => plan.remove(control),
+    };
+    if let Err(error) = removed {
+        let (prefix, ttl) = (escape::message(&plan.names.shown()), render::ttl(Ttl::Left(plan.ttl_s * 1000)));
         printer.warn(&format!("entries `{prefix}…` may be left, for {ttl} at most: cannot delete them: {error}"));
     }
 }

@@ -95,7 +95,7 @@ fn facts(pairs: Vec<(&str, String)>) -> String {
 
 fn settings(report: &Report<'_>) -> Vec<(&'static str, String)> {
     let plan = report.plan;
-    vec![
+    let mut settings = vec![
         ("loop", if plan.pace == Pace::Closed { "closed" } else { "open" }.to_owned()),
         ("clients", plan.clients.to_string()),
         ("pipeline", plan.pipeline.to_string()),
@@ -103,10 +103,15 @@ fn settings(report: &Report<'_>) -> Vec<(&'static str, String)> {
         ("keys", plan.keys.to_string()),
         ("key distribution", arguments::distribution_text(plan.distribution)),
         ("mix", arguments::mix_text(&plan.mix)),
-        ("value size", arguments::sizes_text(&plan.sizes)),
+        ("layout", report.setting.layout.clone()),
         ("seed", plan.seed.to_string()),
         ("runs", report.runs.len().to_string()),
-    ]
+    ];
+    settings.extend(arguments::sizes_text(&plan.sizes).map(|sizes| ("value size", sizes)));
+    if let Some((from, form)) = &report.setting.values {
+        settings.extend([("values from", from.clone()), ("serializer", form.clone())]);
+    }
+    settings
 }
 
 /// Nanoseconds on an axis that has all of `values`.

@@ -24,10 +24,21 @@ const QUANTILES: [(&str, f64); 7] =
 /// An open loop whose rate is less than this share of what was asked is overloaded.
 const KEPT: f64 = 0.99;
 
+/// What a plan does not say of its load.
+#[derive(Default)]
+pub struct Setting {
+    /// The backend.
+    pub place: String,
+    /// The layout, as a URL.
+    pub layout: String,
+    /// Where values come from, and in which form they are, where they are no random bytes.
+    pub values: Option<(String, String)>,
+}
+
 /// All that there is to say of the runs of a plan.
 pub struct Report<'a> {
     pub plan: &'a Plan,
-    place: String,
+    pub setting: Setting,
     /// What all runs measured.
     pub tally: Tally,
     /// All operations in one.
@@ -55,7 +66,13 @@ pub fn ratio(part: f64, whole: f64) -> f64 {
 
 impl<'a> Report<'a> {
     /// Of these runs, with what the server said before and after.
-    pub fn new(plan: &'a Plan, place: String, runs: Vec<Summary>, before: &'a Server, after: &'a Server) -> Report<'a> {
+    pub fn new(
+        plan: &'a Plan,
+        setting: Setting,
+        runs: Vec<Summary>,
+        before: &'a Server,
+        after: &'a Server,
+    ) -> Report<'a> {
         let mut tally = Tally::default();
         runs.iter().for_each(|run| tally.add(&run.tally));
         let done = |run: &Summary| run.tally.operations.iter().flatten().map(|one| one.latency.len()).sum();
@@ -67,7 +84,7 @@ impl<'a> Report<'a> {
             odd if odd % 2 == 1 => sorted[odd / 2],
             even => (sorted[even / 2 - 1] + sorted[even / 2]) / 2.0,
         };
-        Report { plan, place, all: tally.all(), tally, throughput, runs, throughputs, before, after, sweep: None }
+        Report { plan, setting, all: tally.all(), tally, throughput, runs, throughputs, before, after, sweep: None }
     }
 
     /// With the search that has found its rate, if there was one.
@@ -230,9 +247,10 @@ impl Report<'_> {
         });
         let errors = self.tally.errors.iter().map(|(kind, count)| (kind.clone(), json!(count)));
         let errors: Map<String, Value> = errors.collect();
+        let values = self.setting.values.as_ref();
         Record::new()
             .with("schema", SCHEMA)
-            .with("backend", self.place.clone())
+            .with("backend", self.setting.place.clone())
             .with("throughput", rounded(self.throughput))
             .with("runs", self.throughputs.iter().map(|one| rounded(*one)).collect::<Vec<_>>())
             .with("loop", if plan.pace == Pace::Closed { "closed" } else { "open" })
@@ -242,7 +260,10 @@ impl Report<'_> {
             .with("keys", plan.keys)
             .with("key_distribution", arguments::distribution_text(plan.distribution))
             .with("mix", arguments::mix_text(&plan.mix))
-            .with("value_size", arguments::sizes_text(&plan.sizes))
+            .with("layout", self.setting.layout.clone())
+            .with("value_size", arguments::sizes_text(&plan.sizes).map_or(Value::Null, Value::from))
+            .with("value_from", values.map_or(Value::Null, |(from, _)| from.as_str().into()))
+            .with("serializer", values.map_or(Value::Null, |(_, form)| form.as_str().into()))
             .with("seed", plan.seed)
             .with("elapsed_s", rounded(self.seconds()))
             .with("count", self.all.latency.len())
@@ -349,7 +370,8 @@ impl Report<'_> {
     pub fn title(&self) -> String {
         let words = [self.after.product.as_deref(), self.after.version.as_deref()];
         let words: Vec<&str> = words.into_iter().flatten().collect();
-        if words.is_empty() { self.place.clone() } else { format!("{} at {}", words.join(" "), self.place) }
+        let place = &self.setting.place;
+        if words.is_empty() { place.clone() } else { format!("{} at {place}", words.join(" ")) }
     }
 
     /// How it was asked.
@@ -368,6 +390,10 @@ impl Report<'_> {
                 format!("{} to {}", render::bytes(u64::from(*least)), render::bytes(u64::from(*most)))
             }
             Sizes::Weighted(sizes) => format!("{} sizes", sizes.len()),
+            Sizes::Given(places) => {
+                let (from, form) = self.setting.values.as_ref().map_or(("", ""), |(from, form)| (from, form));
+                format!("{from} ({}, {form})", render::count(places.len() as u64, "value", "values"))
+            }
         };
         let pace = match plan.pace {
             Pace::Closed => "closed loop".to_owned(),

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
-use super::show::{Report, grouped, real, rounded, time, us};
+use super::show::{Report, Setting, grouped, real, rounded, time, us};
 use super::{Measurement, Site};
 use crate::backend::{Backend, Server};
 use crate::bench::sweep::{Bearing, STEPS_MOST, Search, Tried};
@@ -90,7 +90,7 @@ impl Sweep {
     /// Takes in a step that sent for so long, and tells the search.
     fn add(&mut self, plan: &Plan, time: Duration, summary: &Summary, search: &mut Search) -> Bearing {
         let nothing = Server::default();
-        let report = Report::new(plan, String::new(), vec![summary.clone()], &nothing, &nothing);
+        let report = Report::new(plan, Setting::default(), vec![summary.clone()], &nothing, &nothing);
         let (asked, sent) = report.offered().unwrap_or_default();
         // What was sent after its time, though it was due before, was not achieved in it. That the last replies come
         // later than the last requests is no delay.

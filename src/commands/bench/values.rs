@@ -1,0 +1,134 @@
+//! Values of a load that are the application's own: from an entry, or from a file, as `set` would store them.
+
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::os::unix::ffi::OsStrExt as _;
+
+use anyhow::{Context as _, Result};
+
+use super::{Global, lines, target};
+use crate::bench::{Sizes, Values};
+use crate::cache::{Cache, Encoded, Form, Put, Reader};
+use crate::codec::Codec;
+use crate::entry::{Condition, Expiry, Stored};
+use crate::exit::Stop;
+use crate::layout::Name;
+use crate::render::{Printer, escape};
+
+/// Where values are taken from.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// A file of lines; `-` is stdin.
+    Lines(OsString),
+    /// The entry of this key.
+    Key(OsString),
+}
+
+impl Source {
+    /// Reads `KEY`, `FILE.jsonl`, `@FILE` or `-`.
+    pub fn parse(text: OsString) -> Source {
+        let bytes = text.as_bytes();
+        match bytes.strip_prefix(b"@") {
+            Some(name) => Source::Lines(OsStr::from_bytes(name).to_owned()),
+            None if bytes == b"-" || bytes.ends_with(b".jsonl") => Source::Lines(text),
+            None => Source::Key(text),
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Source::Lines(name) if name == "-" => f.write_str("stdin"),
+            Source::Lines(name) => f.write_str(&escape::message(&name.to_string_lossy())),
+            Source::Key(key) => write!(f, "`{}`", escape::message(&key.to_string_lossy())),
+        }
+    }
+}
+
+/// Values as they are stored.
+pub struct Objects {
+    /// Their bytes.
+    pub values: Values,
+    /// Where each is.
+    pub sizes: Sizes,
+    /// By which chains.
+    pub form: String,
+}
+
+/// Takes the values, and encodes each as `set` would.
+///
+/// # Errors
+/// When there are none; when one does not encode, with its line.
+pub fn objects(source: &Source, global: &Global, cache: &mut Cache, printer: &mut Printer) -> Result<Objects> {
+    let codec = target::codec(global)?;
+    let encoded = match source {
+        Source::Lines(name) => of_lines(name, &source.to_string(), codec.as_ref(), global, cache)?,
+        Source::Key(key) => {
+            vec![of_key(key, codec, global, cache).with_context(|| format!("the value of {source}"))?]
+        }
+    };
+    let forms: BTreeSet<&str> = encoded.iter().map(|one| one.form.as_str()).collect();
+    let form = forms.into_iter().collect::<Vec<_>>().join(", ");
+    let notes: BTreeSet<&String> = encoded.iter().flat_map(|one| &one.notes).collect();
+    notes.into_iter().for_each(|note| printer.note(note));
+    let mut bytes = Vec::with_capacity(encoded.len());
+    let mut flags = None;
+    for Encoded { data, form, .. } in encoded {
+        let (its_flags, data) = match data {
+            Stored::Bytes(data) => (0, data),
+            Stored::Flagged(flags, data) => (flags, data),
+            _ => return Err(Stop::usage(format!("bench writes bytes, and not {form}: -s URL says which")).into()),
+        };
+        if flags.is_some_and(|flags| flags != its_flags) {
+            return Err(
+                Stop::usage("the values have different flags: a load has one form, so -s URL says which").into()
+            );
+        }
+        flags = Some(its_flags);
+        bytes.push(data);
+    }
+    let given = Values::given(&bytes, flags.unwrap_or_default());
+    let (values, sizes) = given.ok_or_else(|| Stop::usage(format!("the values of {source} are more than 4 GiB")))?;
+    Ok(Objects { values, sizes, form })
+}
+
+fn of_lines(
+    name: &OsString,
+    from: &str,
+    codec: Option<&Codec>,
+    global: &Global,
+    cache: &Cache,
+) -> Result<Vec<Encoded>> {
+    let limits = global.limits();
+    let mut source = lines::source(name)?;
+    let (mut all, mut number) = (Vec::new(), 0_u64);
+    loop {
+        number += 1;
+        let at = || format!("line {number} of {from}");
+        let Some(line) = lines::next(source.as_mut(), &limits).with_context(at)? else { break };
+        let Some(put) = lines::put(&line, &limits).with_context(at)? else { continue };
+        let form = codec.map_or(put.form, |codec| Form::By(codec.clone()));
+        all.push(cache.encode(&Put { form, ..put }).with_context(at)?);
+    }
+    match all.is_empty() {
+        true => Err(Stop::usage(format!("there is no value in {from}")).into()),
+        false => Ok(all),
+    }
+}
+
+/// The value of an entry: in the bytes that are there, unless another codec is asked for.
+fn of_key(key: &OsString, codec: Option<Codec>, global: &Global, cache: &mut Cache) -> Result<Encoded> {
+    let name = Name::new(super::typed::keys(std::slice::from_ref(key), global.escaped)?.remove(0));
+    let found = cache.entries(std::slice::from_ref(&name))?.remove(0);
+    let entry = found.entry.ok_or_else(|| Stop::usage(format!("there is no such entry on {}", cache.label())))?;
+    let Some(codec) = codec else {
+        let form = cache.reader().read(entry.stored.clone())?.chain.url;
+        return Ok(Encoded { data: entry.stored, form, notes: Vec::new() });
+    };
+    // What it is in now may be anything: the codec is what it is to be in.
+    let reading = Reader::new(None, global.limits()).usually(codec.clone()).read(entry.stored)?;
+    let (form, expiry, condition) = (Form::By(codec), Expiry::Never, Condition::Always);
+    Ok(cache.encode(&Put { name, value: reading.value, form, expiry, condition })?)
+}

@@ -1,0 +1,158 @@
+//! The load of `bench`: that it is what the application itself would do, in bytes and in shares.
+
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixStream;
+
+use serde_json::Value;
+
+use crate::env::Env;
+use crate::server::{Memcached, Server};
+
+/// Values that every serializer can hold; one is too large to be copied, and one compresses well.
+fn lines(keys: [&str; 3]) -> String {
+    let noise: String =
+        (0..9000_u32).map(|n| char::from(b'a' + (n.wrapping_mul(2_654_435_761) >> 27) as u8 % 26)).collect();
+    let [one, two, three] = keys;
+    format!(
+        "{{\"key\": \"{one}\", \"value\": {{\"id\": 1, \"name\": \"é\", \"list\": [1, 2.5, null, true]}}}}\n\n\
+         {{\"key\": \"{two}\", \"value\": \"{noise}\"}}\n{{\"key\": \"{three}\", \"value\": [{}0]}}\n",
+        "0, ".repeat(500)
+    )
+}
+
+/// The commands that a server was sent, with their arguments as MONITOR shows them.
+struct Watched(UnixStream);
+
+impl Watched {
+    fn new(server: &Server) -> Watched {
+        let mut monitor = UnixStream::connect(server.socket()).unwrap();
+        monitor.write_all(b"MONITOR\r\n").unwrap();
+        Watched(monitor)
+    }
+
+    /// Those until now, since the last time.
+    fn take(&mut self, server: &Server) -> Vec<Vec<String>> {
+        server.command(&[b"ECHO", b"that was all"]);
+        let (mut seen, mut part) = (Vec::new(), vec![0; 1 << 16]);
+        while !seen.windows(12).any(|window| window == b"that was all") {
+            let count = self.0.read(&mut part).unwrap();
+            seen.extend_from_slice(&part[..count]);
+        }
+        let text = String::from_utf8(seen).unwrap();
+        let words = |line: &str| -> Option<Vec<String>> {
+            let (_, words) = line.split_once("] \"")?;
+            Some(words.strip_suffix('"')?.split("\" \"").map(str::to_owned).collect())
+        };
+        text.lines().filter_map(words).collect()
+    }
+}
+
+/// The key and the value of each write of an entry.
+fn writes(commands: &[Vec<String>]) -> Vec<(String, String)> {
+    let write = |words: &Vec<String>| match words[0].to_uppercase().as_str() {
+        "SET" if !words[1].contains(":t:") => Some((words[1].clone(), words[2].clone())),
+        // The one that keeps the hash and its ttl is none.
+        "HSET" if words[2] != "cachectl:bench" => Some((format!("{} {}", words[1], words[2]), words[3].clone())),
+        _ => None,
+    };
+    commands.iter().filter_map(write).collect()
+}
+
+fn keys_left(server: &Server) -> redis::Value {
+    server.command(&[b"DBSIZE"])
+}
+
+#[test]
+fn the_load_writes_byte_for_byte_what_set_writes() {
+    let server = Server::start(&[]);
+    let url = server.url();
+    let mut watched = Watched::new(&server);
+    for (layout, keys, place) in [
+        ("plain://app:", ["a", "b", "c"], "app:cachectl:bench:"),
+        ("aiocache://app", ["a", "b", "c"], "app:cachectl:bench:"),
+        ("redis-tagged-cache://app", ["a", "b", "c"], "rtc:"),
+        ("pyredis-cache://Student", ["1", "2", "3"], "000STUDENTCACHECTL:BENCH:"),
+        ("pyredis-cache://Class/Student", ["1/1", "1/2", "1/3"], "00000CLASSCACHECTL:BENCH:"),
+    ] {
+        for serializer in ["json://", "pickle+zstd://", "msgpack://", "json+zlib://"] {
+            let env = Env::new();
+            let file = env.file("values.jsonl", lines(keys));
+            let file = file.to_str().unwrap();
+            let by = ["-b", &url, "-l", layout, "-s", serializer];
+            env.ok([&by[..], &["set", "--from", file]].concat());
+            let ours = writes(&watched.take(&server));
+            server.command(&[b"FLUSHDB"]);
+            let load = ["--mix", "get,set", "--requests", "300", "--key-count", "50", "--clients", "3"];
+            let told = env.ok([&by[..], &["bench", "-o", "json", "--value-from", file], &load].concat());
+            let told: Value = serde_json::from_str(&told).unwrap();
+            assert_eq!((&told["errors"], &told["hit_rate"]), (&0.into(), &1.0.into()), "{told}");
+            assert_eq!((&told["value_size"], told["value_from"].as_str()), (&Value::Null, Some(file)), "{told}");
+            assert!(told["serializer"].as_str().unwrap().starts_with(serializer.trim_end_matches("//")), "{told}");
+            let commands = watched.take(&server);
+            let theirs = writes(&commands);
+            // The 50 that are written first and about 150 of the load, by two clients of ours.
+            assert!(theirs.len() > 150 && ours.len() == 3, "{} {}", ours.len(), theirs.len());
+            for (key, value) in &theirs {
+                assert!(key.starts_with(place) && ours.iter().any(|(_, ours)| ours == value), "{layout} {key} {value}");
+            }
+            let hashes = commands.iter().any(|words| words[0] == "PEXPIRE");
+            assert_eq!(
+                hashes,
+                layout.contains('/') && layout.ends_with("s/Student"),
+                "a hash has the ttl of its fields"
+            );
+            assert!(ours.iter().all(|(_, ours)| theirs.iter().any(|(_, value)| ours == value)), "{layout}");
+            assert_eq!(keys_left(&server), redis::Value::Int(0), "{layout}");
+        }
+    }
+}
+
+#[test]
+fn the_value_of_an_entry_is_taken_as_it_is_or_as_asked() {
+    let (server, memcached, env) = (Server::start(&[]), Memcached::start(&[]), Env::new());
+    let mut watched = Watched::new(&server);
+    let url = server.url();
+    env.ok(["-b", &url, "-s", "pickle+zlib://", "set", "mine", "[1, 2]"]);
+    env.ok(["-b", &url, "-s", "json://", "set", "other", "[1, 2]"]);
+    let sent = writes(&watched.take(&server));
+    let load = ["--value-from", "mine", "--mix", "set", "--requests", "20", "--key-count", "3", "--yes"];
+    for (serializer, sent) in [(&[][..], &sent[0].1), (&["-s", "json://"], &sent[1].1)] {
+        env.ok([&["-b", &url], serializer, &["bench"], &load[..]].concat());
+        let values = writes(&watched.take(&server));
+        assert!(values.len() == 23 && values.iter().all(|(_, value)| value == sent), "{values:?}");
+    }
+    // What says what they are on memcached goes with the bytes: the reads of the load find them so.
+    memcached.says(b"set mine 1 0 9\r\n\x80\x04]\x94(K\x01e.\r\n");
+    env.ok([&["-b", &memcached.url(), "bench"], &load[..]].concat());
+    let missing = env.fails(["-b", &url, "bench", "--value-from", "nobody", "--yes"], 2);
+    assert!(missing.contains("the value of `nobody`: there is no such entry on"), "{missing}");
+}
+
+#[test]
+fn a_value_that_does_not_encode_is_told_with_its_line_before_anything_is_sent() {
+    let (server, env) = (Server::start(&[]), Env::new());
+    for (lines, serializer, status, part) in [
+        ("{\"key\": \"a\", \"value\": 1}\n{\"key\": \"b\", \"value\": {\"$set\": [1]}}", "json://", 3, "line 2 of "),
+        ("{\"key\": \"a\", \"value\": 1}\n{\"key\": \"b\", \"valeu\": 1}", "json://", 2, "line 2 of "),
+        ("{\"key\": \"a\", \"value\": 1, \"type\": \"hash\"}", "json://", 3, "cannot be written back"),
+        ("\n\n", "json://", 2, "there is no value in "),
+        ("{\"key\": \"a\", \"value\": 1}", "jsno://", 2, "did you mean `json`?"),
+    ] {
+        let file = env.file("values.jsonl", lines);
+        let line = ["-b", &server.url(), "-s", serializer, "bench", "--value-from", file.to_str().unwrap()];
+        let told = env.fails(line, status);
+        assert!(told.contains(part), "{lines}: {told}");
+    }
+    assert!(!server.info("commandstats").contains("cmdstat_set:"));
+    let none = env.fails(["-b", &server.url(), "bench", "--value-from", "none.jsonl"], 2);
+    assert!(none.contains("none.jsonl"), "{none}");
+    for (backend, layout, part) in [
+        (server.url(), "pyredis-cache://Student", "expected a number"),
+        (Memcached::start(&[]).url(), "rtc://app", "this layout is for Redis"),
+    ] {
+        let names = env.file("names", "a\n");
+        let args = ["-b", &backend, "-l", layout, "bench", "--keys", names.to_str().unwrap()];
+        let told = env.fails(args, 2);
+        assert!(told.contains(part) || told.contains("an id is a whole number"), "{told}");
+    }
+}
