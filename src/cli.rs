@@ -4,12 +4,13 @@
 
 use std::ffi::OsString;
 use std::mem::ManuallyDrop;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 
 use clap::builder::PossibleValue;
 use clap::{Args as _, FromArgMatches as _, Parser, ValueEnum};
 
 use crate::commands::arguments::with_tables;
-use crate::commands::{Command, Global};
+use crate::commands::{Command, Flags};
 use crate::exit::{Exit, STATUSES};
 use crate::render::{Colour, Format};
 
@@ -20,7 +21,7 @@ use crate::render::{Colour, Format};
 pub struct Cli {
     /// What holds for every command
     #[command(flatten)]
-    pub global: Global,
+    pub flags: Flags,
     /// What to do
     #[command(subcommand)]
     pub command: Command,
@@ -32,6 +33,7 @@ impl Cli {
     /// # Errors
     /// An answer, to who asked for help or the version; or what is wrong.
     pub fn read(arguments: &[OsString]) -> Result<Cli, clap::Error> {
+        let arguments = &with_profile(arguments);
         // What it takes as few commands for, it takes with all of them for. Help and errors want all.
         Cli::read_few(arguments).map_or_else(|| Cli::try_parse_from(arguments), Ok)
     }
@@ -42,10 +44,19 @@ impl Cli {
         let named = Command::ALL.iter().filter(|(name, _)| arguments.iter().any(|word| word == name));
         let named = named.map(|(name, augment)| augment(clap::Command::new(*name)));
         // Never freed: that would take a fifth of the time of all this, and the process has one command line.
-        let mut few = ManuallyDrop::new(Global::augment_args(clap::Command::new("few")).subcommands(named));
+        let mut few = ManuallyDrop::new(Flags::augment_args(clap::Command::new("few")).subcommands(named));
         let mut matches = ManuallyDrop::new(few.try_get_matches_from_mut(arguments).ok()?);
         Cli::from_arg_matches_mut(&mut matches).ok()
     }
+}
+
+/// `@NAME` before all else is `--config=NAME`.
+fn with_profile(arguments: &[OsString]) -> Vec<OsString> {
+    let mut arguments = arguments.to_vec();
+    if let Some(name) = arguments.get(1).and_then(|word| word.as_bytes().strip_prefix(b"@")) {
+        arguments[1] = OsString::from_vec([b"--config=", name].concat());
+    }
+    arguments
 }
 
 const EXAMPLES: &str = "\

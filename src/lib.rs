@@ -11,6 +11,7 @@
 //! bench       load on a server, and what it does to it
 //! stats       what is in a cache, counted, and what a server's facts mean
 //! render      the only writer to stdout and stderr
+//! config      who has the last word on what holds: flag, variable, file
 //! entry pattern url limits secret exit interrupt      what the rooms share
 //! ```
 //!
@@ -25,6 +26,7 @@ pub mod cache;
 pub mod cli;
 pub mod codec;
 pub mod commands;
+pub mod config;
 pub mod entry;
 pub mod exit;
 pub mod interrupt;
@@ -49,14 +51,14 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Ok(cli) => cli,
         // Help and version are answers; all else is a usage error, which quotes what was typed.
         Err(error) if error.use_stderr() => {
-            render::usage_error(&error.render().to_string());
+            render::usage_error(&secret::redact_all(&error.render().to_string()));
             return Exit::Usage;
         }
         Err(answer) => return if answer.print().is_ok() { Exit::Yes } else { Exit::Unreachable },
     };
-    let commands::Global { output, color, quiet, .. } = cli.global;
-    let mut printer = Printer::new(output, color, quiet, cli.global.limits());
-    let done = cli.command.run(&cli.global, &mut printer);
+    let commands::Flags { output, color, quiet, .. } = cli.flags;
+    let mut printer = Printer::new(output, color, quiet);
+    let done = cli.command.run(&cli.flags, &mut printer);
     match done.and_then(|exit| Ok(printer.flush().map(|()| exit)?)) {
         Ok(exit) => exit,
         Err(error) if exit::is_broken_pipe(&error) => Exit::Yes,

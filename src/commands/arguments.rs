@@ -292,6 +292,14 @@ pub fn timeout(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// Checks a [`timeout`], and keeps it as it is.
+///
+/// # Errors
+/// What is expected.
+pub fn checked_timeout(text: &str) -> Result<String, String> {
+    timeout(text).map(|_| text.to_owned())
+}
+
 /// Reads a length of time: `60` is seconds.
 ///
 /// # Errors

@@ -34,8 +34,8 @@ pub struct Args {
     #[arg(short = '0', long, conflicts_with = "long")]
     null: bool,
     /// How keys are named
-    #[arg(long, id = "layout", value_name = "URL", env = "CACHECTL_LAYOUT", default_value = "plain:", hide = true)]
-    _layout: String,
+    #[arg(long, id = "layout", value_name = "URL", hide = true)]
+    _layout: Option<String>,
 }
 
 /// Rows of a table that are laid out together.

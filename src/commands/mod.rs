@@ -7,6 +7,7 @@ pub mod arguments;
 mod bench;
 mod bulk;
 mod clear;
+mod config;
 mod danger;
 mod decode;
 mod del;
@@ -14,11 +15,13 @@ mod encode;
 mod exists;
 mod expire;
 mod get;
+mod global;
 mod incr;
 mod inspect;
 mod invalidate;
 mod key;
 mod lines;
+mod login;
 mod ls;
 mod raw;
 mod set;
@@ -30,7 +33,7 @@ mod ttl;
 use anyhow::Result;
 use clap::Subcommand;
 
-pub use self::target::Global;
+pub use self::global::{Flags, Global};
 use crate::exit::{Exit, Stop};
 use crate::render::{Format, Printer, escape};
 
@@ -53,13 +56,15 @@ macro_rules! commands {
             ///
             /// # Errors
             /// Whatever stopped it; [`Exit::of`] says with which status.
-            pub fn run(self, global: &Global, printer: &mut Printer) -> Result<Exit> {
+            pub fn run(self, flags: &Flags, printer: &mut Printer) -> Result<Exit> {
                 if printer.format() == Format::Csv && !matches!(self, Command::Stats(_) | Command::Bench(_)) {
                     let told = "-o csv is for tables, and this command prints none: stats and bench do";
                     return Err(Stop::usage(told).into());
                 }
+                let global = flags.settle()?;
+                printer.limit(global.limits());
                 match self {
-                    $(Command::$variant(args) => $module::run(&args, global, printer),)*
+                    $(Command::$variant(args) => $module::run(&args, &global, printer),)*
                 }
             }
         }
@@ -85,6 +90,7 @@ commands! {
     Raw raw,
     Decode decode,
     Encode encode,
+    Config config,
 }
 
 /// Whether a command that prints no values prints records, or text.

@@ -5,6 +5,7 @@
 
 pub mod escape;
 mod live;
+mod prompt;
 mod record;
 pub mod spark;
 pub mod text;
@@ -18,9 +19,11 @@ use comfy_table::presets;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 pub use self::live::Live;
+pub use self::prompt::Answer;
 pub use self::record::Record;
 use crate::entry::Ttl;
 use crate::limits::Limits;
+use crate::secret::redact_all;
 use crate::value::json::{self, Escape};
 use crate::value::print::{Expansion, PrintError};
 use crate::value::{Value, plain, python, typed_json};
@@ -70,7 +73,7 @@ pub struct Printer {
 impl Printer {
     /// A printer to this process's stdout and stderr.
     #[must_use]
-    pub fn new(format: Format, colour: Colour, quiet: bool, limits: Limits) -> Printer {
+    pub fn new(format: Format, colour: Colour, quiet: bool) -> Printer {
         let terminal = io::stdout().is_terminal();
         let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
             || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
@@ -79,7 +82,13 @@ impl Printer {
             Colour::Always => true,
             Colour::Never => false,
         };
-        Printer { format, colour, quiet, limits, terminal, out: BufWriter::with_capacity(1 << 16, io::stdout()) }
+        let out = BufWriter::with_capacity(1 << 16, io::stdout());
+        Printer { format, colour, quiet, limits: Limits::DEFAULT, terminal, out }
+    }
+
+    /// From now on, results meet these limits.
+    pub fn limit(&mut self, limits: Limits) {
+        self.limits = limits;
     }
 
     /// The format that was asked for.
@@ -279,6 +288,15 @@ impl Printer {
         Some(matches!(answer.trim(), "y" | "Y" | "yes"))
     }
 
+    /// Asks for a text on the terminal, which does not show it.
+    ///
+    /// # Errors
+    /// When the terminal fails.
+    pub fn ask_secret(&mut self, question: &str) -> io::Result<Answer> {
+        let _ = self.out.flush();
+        prompt::secret(&escape::message(question))
+    }
+
     /// Whether anybody would see progress.
     #[must_use]
     pub fn is_watched(&self) -> bool {
@@ -403,7 +421,7 @@ pub fn remark(text: &str) {
 /// is in it: what a panic says may hold anything, so it is escaped.
 pub fn report_panics(status: i32) {
     std::panic::set_hook(Box::new(move |panic| {
-        let text = escape::message(&panic.to_string());
+        let text = escape::message(&redact_all(&panic.to_string()));
         let _ = writeln!(io::stderr(), "cachectl: this is a bug, please report it: {text}");
         std::process::exit(status);
     }));

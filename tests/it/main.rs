@@ -11,6 +11,7 @@ mod bodies;
 mod cluster;
 mod codecs;
 mod commands;
+mod config;
 mod disk;
 mod env;
 mod exactness;

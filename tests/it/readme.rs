@@ -6,6 +6,7 @@ use std::path::Path;
 use cachectl::backend::BACKENDS;
 use cachectl::cli::Cli;
 use cachectl::codec::LAYERS;
+use cachectl::config::KEYS;
 use cachectl::layout::LAYOUTS;
 use cachectl::limits::{LIMITS, Limits};
 use clap::CommandFactory as _;
@@ -70,6 +71,17 @@ fn every_backend_and_layer_is_there() {
         let row = rows.iter().find(|row| row[0] == names).unwrap_or_else(|| panic!("no layer {names}"));
         let parameters: Vec<&str> = layer.parameters.iter().map(|parameter| parameter.name).collect();
         assert_eq!(row[2], parameters.join(", "), "{names}");
+    }
+}
+
+#[test]
+fn every_key_of_profiles_is_there_with_its_flag_and_its_variable() {
+    let rows = rows(&section("Profiles"));
+    for key in KEYS {
+        let place = |row: &Vec<String>| row[0].split(", ").position(|name| name == key.name);
+        let row = rows.iter().find(|row| place(row).is_some()).unwrap_or_else(|| panic!("no key {}", key.name));
+        let flag = row[2].split(", ").nth(place(row).unwrap()).unwrap();
+        assert_eq!((flag, &*row[3]), (key.flag.unwrap_or(""), key.variable.unwrap_or("")), "{}", key.name);
     }
 }
 

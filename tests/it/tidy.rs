@@ -18,6 +18,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("url", &[]),
     ("entry", &[]),
     ("pattern", &[]),
+    ("config", &["limits", "secret", "url"]),
     ("value", &["limits", "url"]),
     ("codec", &["limits", "url", "value"]),
     ("layout", &["entry", "limits", "pattern", "url"]),
@@ -25,7 +26,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("stats", &["backend", "entry", "limits"]),
     ("bench", &["backend", "entry", "interrupt", "layout"]),
     ("cache", &["backend", "codec", "entry", "layout", "limits", "pattern", "value"]),
-    ("render", &["codec", "entry", "limits", "value"]),
+    ("render", &["codec", "entry", "limits", "secret", "value"]),
     ("exit", &["backend", "cache", "codec", "layout", "limits", "url", "value"]),
     (
         "commands",
@@ -34,6 +35,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "bench",
             "cache",
             "codec",
+            "config",
             "entry",
             "exit",
             "interrupt",
@@ -48,7 +50,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         ],
     ),
     ("cli", &["backend", "codec", "commands", "exit", "layout", "limits", "render", "url"]),
-    ("lib", &["cli", "commands", "exit", "render"]),
+    ("lib", &["cli", "commands", "exit", "render", "secret"]),
     ("main", &["exit", "run"]),
 ];
 

@@ -115,6 +115,9 @@ pub struct Args {
     /// Write all of it with plots to FILE, a page for a browser that needs nothing else
     #[arg(long, value_name = "FILE.html")]
     report: Option<PathBuf>,
+    /// The profile
+    #[arg(long, id = "config", value_name = "NAME", hide = true, global = true)]
+    _config: Option<String>,
     /// Use a backend that has other entries
     #[arg(long, short)]
     yes: bool,
@@ -144,7 +147,7 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
     }
     let (options, connect) = target::connect(global, printer)?;
     let url = global.backend_url();
-    let (kind, dial) = (backend::kind(url)?, backend::dial(url, &options)?);
+    let (kind, dial) = (backend::kind(url)?, target::dial(global, &options, printer)?);
     let mut plan = plan(args, global, kind, &options)?;
     // Nobody waits for a run whose results have no place to go.
     let (mut hdr, mut page) = (create(args.hdr.as_deref())?, create(args.report.as_deref())?);

@@ -1,0 +1,199 @@
+//! What holds for every command: as it was typed, and as it is once the environment and the files are heard.
+
+use std::cell::OnceCell;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::{ArgAction, Args};
+
+use super::arguments;
+use crate::config::{self, Choice, Files, Origin, Profile, Setting, Value};
+use crate::exit::Stop;
+use crate::limits::Limits;
+use crate::render::{Colour, Format};
+
+/// Options that every command takes.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Flags {
+    /// Take what is not said otherwise from this profile; @NAME before the command is the same. An empty
+    /// NAME is none, and reads no files [env: CACHECTL_CONFIG]
+    #[arg(short, long, value_name = "NAME", global = true)]
+    pub config: Option<String>,
+    /// Where entries are [default: disk: in the user's cache directory] [env: CACHECTL_BACKEND]
+    #[arg(short, long, value_name = "URL", global = true)]
+    pub backend: Option<String>,
+    /// How values are encoded [default: as the layout's library does, else detected] [env: CACHECTL_SERIALIZER]
+    #[arg(short, long, value_name = "URL", global = true)]
+    pub serializer: Option<String>,
+    /// How keys are named [default: plain:] [env: CACHECTL_LAYOUT]
+    #[arg(short, long, value_name = "URL", global = true)]
+    pub layout: Option<String>,
+    /// Namespace of the layout, taken literally [env: CACHECTL_NAMESPACE]
+    #[arg(short, long, value_name = "NAME", global = true)]
+    pub namespace: Option<String>,
+    /// How results are written
+    #[arg(short, long, value_name = "FORMAT", value_enum, global = true, default_value_t)]
+    pub output: Format,
+    /// For connecting, and again for each answer; a large value has a second more for each MiB [default: 5s]
+    #[arg(long, value_name = "TIME", global = true, value_parser = arguments::checked_timeout)]
+    pub timeout: Option<String>,
+    /// Raise or lower a limit on what is decoded; may be repeated
+    #[arg(long = "max", value_name = "NAME=N", global = true, action = ArgAction::Append)]
+    #[arg(value_parser = arguments::limit)]
+    pub max: Vec<String>,
+    /// End with status 3 when a value names what is dangerous to call, such as os.system
+    #[arg(long, global = true)]
+    pub strict: bool,
+    /// Log in with the password in FILE, which only its owner may read [env: CACHECTL_PASSWORD, the password]
+    #[arg(long, value_name = "FILE", global = true)]
+    pub password_file: Option<PathBuf>,
+    /// Ask for the password on the terminal
+    #[arg(long, global = true, conflicts_with = "password_file")]
+    pub ask_password: bool,
+    /// Trust these PEM certificates beside the system's
+    #[arg(long, value_name = "FILE", global = true)]
+    pub tls_ca: Option<PathBuf>,
+    /// Client certificate, PEM
+    #[arg(long, value_name = "FILE", global = true, requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+    /// Key of the client certificate, PEM
+    #[arg(long, value_name = "FILE", global = true, requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+    /// Trust any certificate: anyone on the way can read and change everything
+    #[arg(long, global = true)]
+    pub tls_insecure: bool,
+    /// Colours in text output
+    #[arg(long, value_name = "WHEN", value_enum, global = true, default_value_t)]
+    pub color: Colour,
+    /// Keys are escaped as ls shows them on a terminal: \n, \x00, \\ and so on
+    #[arg(short, long, global = true)]
+    pub escaped: bool,
+    /// No remarks on stderr, only warnings and errors
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+}
+
+impl Flags {
+    /// What holds, with what the environment and the files say.
+    ///
+    /// # Errors
+    /// A usage error when one of them says what nobody can mean.
+    pub fn settle(&self) -> Result<Global> {
+        let stop = |faults: config::Faults| Stop::usage(faults.to_string());
+        let (variables, choice) = config::environment().map_err(stop)?;
+        let typed = self.config.clone().map(|name| Choice { name, origin: Origin::Flag("--config") });
+        let choice = typed.or(choice);
+        let none = choice.as_ref().is_some_and(|choice| choice.name.is_empty());
+        let files = if none { Files::default() } else { Files::read().map_err(stop)? };
+        let profile = Profile::of(self.said(), variables, choice.filter(|_| !none), &files).map_err(stop)?;
+        Global::new(self, profile)
+    }
+
+    /// What the flags say of what others can say too.
+    fn said(&self) -> Vec<Setting> {
+        let texts = [
+            ("backend", &self.backend),
+            ("serializer", &self.serializer),
+            ("layout", &self.layout),
+            ("namespace", &self.namespace),
+            ("timeout", &self.timeout),
+        ];
+        let paths = [
+            ("password_file", &self.password_file),
+            ("tls_ca", &self.tls_ca),
+            ("tls_cert", &self.tls_cert),
+            ("tls_key", &self.tls_key),
+        ];
+        let switches = [("ask_password", self.ask_password), ("tls_insecure", self.tls_insecure)];
+        // Of a limit that is there twice, the last holds.
+        let limits = self.max.iter().rev().filter_map(|text| text.split_once('='));
+        let limits = limits.map(|(name, number)| (format!("limits.{name}"), Value::Text(number.to_owned())));
+        let texts = texts.into_iter().filter_map(|(name, text)| Some((name.to_owned(), Value::Text(text.clone()?))));
+        let paths = paths.into_iter().filter_map(|(name, path)| Some((name.to_owned(), Value::Path(path.clone()?))));
+        let switches =
+            switches.into_iter().filter(|(_, on)| *on).map(|(name, on)| (name.to_owned(), Value::Switch(on)));
+        let flag = |name: &str| Origin::Flag(config::key(name).flag.expect("each of these has a flag"));
+        let setting = |(name, value): (String, Value)| Setting { origin: flag(&name), name, value };
+        texts.chain(paths).chain(switches).chain(limits).map(setting).collect()
+    }
+}
+
+/// What holds.
+#[derive(Clone, Debug)]
+pub struct Global {
+    /// The serializer's URL.
+    pub serializer: Option<String>,
+    /// The layout's URL.
+    pub layout: String,
+    /// The namespace of the layout.
+    pub namespace: Option<String>,
+    /// For connecting, and again for each answer.
+    pub timeout: Duration,
+    /// Whether a value that names what is dangerous is refused.
+    pub strict: bool,
+    /// Whether keys are escaped.
+    pub escaped: bool,
+    /// Whether remarks are left out.
+    pub quiet: bool,
+    /// Who said what.
+    pub profile: Profile,
+    limits: Limits,
+    /// The backend's URL with the password, once that was asked for.
+    pub(super) login: OnceCell<String>,
+}
+
+impl Global {
+    /// What holds by `profile`, and by the flags that nothing else can say.
+    ///
+    /// # Errors
+    /// When a time or a limit is none.
+    pub fn new(flags: &Flags, profile: Profile) -> Result<Global> {
+        let mut limits = Limits::DEFAULT;
+        for (text, origin) in profile.limits() {
+            limits.set(&text).map_err(|error| Stop::usage(format!("{origin}: {error}")))?;
+        }
+        let text = |name: &str| profile.text(name).map(str::to_owned);
+        Ok(Global {
+            serializer: text("serializer"),
+            layout: text("layout").unwrap_or_else(|| config::key("layout").default.to_owned()),
+            namespace: text("namespace"),
+            timeout: time(&profile, "timeout")?,
+            strict: flags.strict,
+            escaped: flags.escaped,
+            quiet: flags.quiet,
+            limits,
+            profile,
+            login: OnceCell::new(),
+        })
+    }
+
+    /// The backend URL, as it was said: `disk:` unless another was.
+    #[must_use]
+    pub fn backend_url(&self) -> &str {
+        self.profile.text("backend").filter(|url| !url.is_empty()).unwrap_or(config::key("backend").default)
+    }
+
+    /// The limits, as raised or lowered.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// A file that TLS takes.
+    #[must_use]
+    pub fn tls(&self, name: &str) -> Option<PathBuf> {
+        self.profile.path(name).map(Path::to_path_buf)
+    }
+}
+
+/// The time that `name` is set to.
+///
+/// # Errors
+/// When it is none.
+pub fn time(profile: &Profile, name: &str) -> Result<Duration> {
+    let text = profile.text(name).unwrap_or(config::key(name).default);
+    let place = || profile.setting(name).map_or_else(String::new, |setting| format!("{}: ", setting.origin));
+    Ok(arguments::timeout(text).map_err(|error| Stop::usage(format!("{}`{name}`: {error}", place())))?)
+}
