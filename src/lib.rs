@@ -63,7 +63,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Ok(exit) => exit,
         Err(error) if exit::is_broken_pipe(&error) => Exit::Yes,
         Err(error) => {
-            printer.error(&format!("{error:#}"));
+            // It may quote a URL that somebody typed where none belongs.
+            printer.error(&secret::redact_all(&format!("{error:#}")));
             Exit::of(&error)
         }
     }

@@ -96,6 +96,11 @@ pub fn reader(global: &Global) -> Result<Reader> {
 pub fn codec(global: &Global) -> Result<Option<Codec>> {
     match global.serializer.as_deref() {
         None | Some("" | "auto:" | "auto://") => Ok(None),
+        // An error of its own would repeat it.
+        Some(url) if holds_password(url) => {
+            let told = format!("the serializer URL {} names a server, which is for -b", redact(url));
+            Err(Stop::usage(told).into())
+        }
         Some(url) => Ok(Some(
             Codec::parse(url).with_context(|| format!("the serializer URL{}", global.profile.whence("serializer")))?,
         )),

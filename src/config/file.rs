@@ -18,12 +18,16 @@ use toml::de::{DeTable, DeValue};
 use super::{Choice, Faults, KEYS, Key, Origin, Setting, Takes, Value, Whose, unknown};
 use crate::limits::Limits;
 use crate::secret::{holds_password, too_open};
+use crate::url::Url;
 
 /// A project's file.
 const PROJECT: &str = ".cachectl.toml";
 
 /// Bytes of a file.
 const BYTES_MOST: u64 = 1 << 20;
+
+/// Parameters of backend URLs that name files.
+const FILES: &[&str] = &["ssl_ca_certs", "ssl_certfile", "ssl_keyfile"];
 
 /// What the files say, the project's before the user's.
 #[derive(Debug, Default)]
@@ -299,6 +303,11 @@ impl Reader<'_> {
     }
 
     fn text(&self, key: &Key, text: &str) -> Result<Value, String> {
+        let files = |url: Url| url.query.iter().any(|(name, _)| FILES.contains(&name.as_str()));
+        if self.whose == Whose::Project && key.name == "backend" && Url::parse(text).is_ok_and(files) {
+            let why = "a project's file names only files inside its own directory";
+            return Err(format!("{why}: with `tls_ca`, `tls_cert` and `tls_key`, not in the URL"));
+        }
         match self.open {
             // What a project shares is no secret of anybody's.
             Some(mode) if self.whose == Whose::User && key.name == "backend" && holds_password(text) => {

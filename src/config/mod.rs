@@ -309,7 +309,8 @@ impl Profile {
             let Setting { name, origin, .. } = setting;
             if origin.is_project() && !project {
                 let why = format!("`{name}` in a project's file is for the backend that the same file names");
-                return Err(Faults::one(origin, format!("{why}, and it names none, or -b names another")));
+                let named = backend.map_or("nobody".to_owned(), ToString::to_string);
+                return Err(Faults::one(origin, format!("{why}, and here {named} names it")));
             }
             if let (true, true, Some(backend)) = (origin.is_user(), project, backend) {
                 let why = format!("`{name}` is yours, and the backend is a project's choice ({backend})");

@@ -103,6 +103,15 @@ fn a_profile_is_chosen_by_flag_variable_or_default() {
 }
 
 #[test]
+fn the_short_option_of_bench_is_its_clients() {
+    let env = user("[profile.p]\nbackend = 'memory:'\n");
+    let told = env.ok(["-c", "p", "bench", "-c", "3", "--requests", "9"]);
+    assert!(told.contains("3 clients") && told.contains("memory:"), "{told}");
+    assert!(env.ok(["bench", "--config", "p", "-c", "3", "--requests", "9"]).contains("memory:"));
+    assert!(env.fails(["-c", "q", "bench", "-c", "3"], 2).contains("unknown profile `q`"));
+}
+
+#[test]
 fn a_projects_file_is_the_nearest_one_above() {
     let env = Env::new();
     fs::create_dir_all(env.path("outer/inner/deep")).unwrap();
@@ -205,7 +214,12 @@ fn a_project_that_goes_too_far_is_refused_with_the_reason() {
         ("tls_ca = '/etc/ca.pem'", "only files inside its own directory"),
         ("tls_ca = '../ca.pem'", "only files inside its own directory"),
         ("tls_ca = '~/ca.pem'", "only files inside its own directory"),
+        ("tls_ca = 'in/../../ca.pem'", "only files inside its own directory"),
+        ("backend = 'rediss://h?ssl_certfile=/me.pem'", "not in the URL"),
+        ("backend = 'rediss://h?ssl%5fkeyfile=/me.key'", "not in the URL"),
+        ("backend = 'memcacheds://h?ssl_ca_certs=/ca.pem'", "not in the URL"),
     ] {
+        let own = if project.starts_with("backend") { "[profile.p]\n\n" } else { own };
         let env = Env::new();
         env.file(".cachectl.toml", format!("{own}{project}\n"));
         let told = env.fails(["@p", "get", "k"], 2);
