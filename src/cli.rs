@@ -65,6 +65,7 @@ Examples:
   cachectl get user:42                                   print it
   cachectl -b redis://localhost/0 ls --match 'user:*'    list keys on a Redis
   cachectl -b redis://localhost/0 inspect user:42        why it decodes as it does
+  cachectl @prod ping                                    the backend of a profile
   cachectl decode -s pickle+zstd:// < value.bin          the codec alone
 
 --help has the URLs, the limits and the exit statuses.";

@@ -2,6 +2,7 @@
 
 use anyhow::{Context as _, Result};
 
+use super::guard::{Effect, Yes};
 use super::ls::{self, Seen};
 use crate::cache::{Cache, Walk};
 use crate::entry::StoredKey;
@@ -15,9 +16,15 @@ pub struct Consent {
     /// Say what would be deleted; delete nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Do not ask before deleting many
-    #[arg(long, short)]
-    pub yes: bool,
+    #[command(flatten)]
+    pub yes: Yes,
+}
+
+impl Consent {
+    /// What is done to entries.
+    pub fn effect(&self) -> Effect<'_> {
+        if self.dry_run { Effect::Reads } else { Effect::Destroys(&self.yes) }
+    }
 }
 
 /// Keys shown as a sample.
@@ -33,7 +40,7 @@ pub fn agree(
     printer: &mut Printer,
 ) -> Result<Option<Exit>> {
     ls::tell_what_may_be_missing(cache, printer);
-    if consent.yes && !consent.dry_run {
+    if consent.yes.is_said() && !consent.dry_run {
         return Ok(None);
     }
     let found = count(cache, pattern, printer)?;

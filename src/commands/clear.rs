@@ -20,7 +20,7 @@ pub struct Args {
     #[arg(long)]
     flush: bool,
     #[command(flatten)]
-    consent: Consent,
+    pub(super) consent: Consent,
 }
 
 pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> {

@@ -34,7 +34,7 @@ pub struct Args {
     #[arg(value_parser = arguments::key())]
     hash: Vec<OsString>,
     #[command(flatten)]
-    consent: Consent,
+    pub(super) consent: Consent,
 }
 
 pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> {

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use anyhow::{Context as _, Result};
 
 use super::arguments::{self, Tags, When};
+use super::guard::{Effect, Yes};
 use super::{Global, target};
 use crate::entry::{Expiry, Ttl};
 use crate::exit::Exit;
@@ -24,6 +25,15 @@ pub struct Args {
     tags: Tags,
     #[command(flatten)]
     when: When,
+    #[command(flatten)]
+    yes: Yes,
+}
+
+impl Args {
+    /// What is done to entries.
+    pub(super) fn effect(&self) -> Effect<'_> {
+        if self.keys.len() > 1 { Effect::Destroys(&self.yes) } else { Effect::Writes }
+    }
 }
 
 pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> {

@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use anyhow::{Context as _, Result};
 
 use super::arguments::{self, TagTtl};
+use super::guard::{Effect, Yes};
 use super::{Global, bulk, target};
 use crate::cache::{Cache, Invalidated, Tag, Unknown};
 use crate::entry::Ttl;
@@ -37,11 +38,17 @@ pub struct Args {
     /// Make no tag that is not there; where one is not, the status is 1
     #[arg(long)]
     must_exist: bool,
-    /// Do not ask before --all
-    #[arg(long, short)]
-    yes: bool,
+    #[command(flatten)]
+    yes: Yes,
     #[command(flatten)]
     tag_ttl: TagTtl,
+}
+
+impl Args {
+    /// What is done to entries.
+    pub(super) fn effect(&self) -> Effect<'_> {
+        if self.dry_run { Effect::Reads } else { Effect::Destroys(&self.yes) }
+    }
 }
 
 /// Tags that are invalidated in one round trip: two writes each, and what can be told when one fails.
@@ -59,7 +66,7 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
     if args.dry_run {
         return preview(&mut cache, &tags, args, printer);
     }
-    if args.all && !args.yes {
+    if args.all && !args.yes.is_said() {
         let question = format!("make every entry of this namespace on {} a miss?", cache.label());
         bulk::ask(&question, "nothing was invalidated", printer)?;
     }

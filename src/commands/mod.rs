@@ -16,6 +16,7 @@ mod exists;
 mod expire;
 mod get;
 mod global;
+mod guard;
 mod incr;
 mod inspect;
 mod invalidate;
@@ -23,6 +24,7 @@ mod key;
 mod lines;
 mod login;
 mod ls;
+mod ping;
 mod raw;
 mod set;
 mod stats;
@@ -34,12 +36,14 @@ use anyhow::Result;
 use clap::Subcommand;
 
 pub use self::global::{Flags, Global};
+use self::guard::Effect;
 use crate::exit::{Exit, Stop};
 use crate::render::{Format, Printer, escape};
 
-/// Makes [`Command`] of the commands, each a variant and the module that has its arguments and its `run`.
+/// Makes [`Command`] of the commands, each a variant, the module that has its arguments and its `run`, and what
+/// it does to entries.
 macro_rules! commands {
-    ($($variant:ident $module:ident,)*) => {
+    ($($variant:ident $module:ident $effect:expr,)*) => {
         /// What to do
         #[derive(Debug, Subcommand)]
         #[expect(missing_docs, reason = "clap would show a doc here in place of that of the arguments, and no more")]
@@ -52,6 +56,16 @@ macro_rules! commands {
             pub const ALL: &[(&str, fn(clap::Command) -> clap::Command)] =
                 &[$((stringify!($module), <$module::Args as clap::Args>::augment_args),)*];
 
+            /// Its name, and what it does to entries.
+            fn effect(&self) -> (&'static str, Effect<'_>) {
+                match self {
+                    $(Command::$variant(args) => {
+                        let effect: fn(&$module::Args) -> Effect<'_> = $effect;
+                        (stringify!($module), effect(args))
+                    })*
+                }
+            }
+
             /// Runs the command.
             ///
             /// # Errors
@@ -63,6 +77,8 @@ macro_rules! commands {
                 }
                 let global = flags.settle()?;
                 printer.limit(global.limits());
+                let (name, effect) = self.effect();
+                guard::check(name, effect, &global, printer)?;
                 match self {
                     $(Command::$variant(args) => $module::run(&args, &global, printer),)*
                 }
@@ -72,25 +88,26 @@ macro_rules! commands {
 }
 
 commands! {
-    Get get,
-    Set set,
-    Del del,
-    Invalidate invalidate,
-    Tags tags,
-    Exists exists,
-    Ttl ttl,
-    Expire expire,
-    Incr incr,
-    Clear clear,
-    Stats stats,
-    Bench bench,
-    Ls ls,
-    Inspect inspect,
-    Key key,
-    Raw raw,
-    Decode decode,
-    Encode encode,
-    Config config,
+    Get get |_| Effect::Reads,
+    Set set |args| args.effect(),
+    Del del |args| args.consent.effect(),
+    Invalidate invalidate |args| args.effect(),
+    Tags tags |args| args.effect(),
+    Exists exists |_| Effect::Reads,
+    Ttl ttl |_| Effect::Reads,
+    Expire expire |args| args.effect(),
+    Incr incr |_| Effect::Writes,
+    Clear clear |args| args.consent.effect(),
+    Stats stats |_| Effect::Reads,
+    Bench bench |args| args.effect(),
+    Ls ls |_| Effect::Reads,
+    Inspect inspect |_| Effect::Reads,
+    Key key |_| Effect::Reads,
+    Ping ping |_| Effect::Reads,
+    Raw raw |args| args.effect(),
+    Decode decode |_| Effect::Reads,
+    Encode encode |_| Effect::Reads,
+    Config config |_| Effect::Reads,
 }
 
 /// Whether a command that prints no values prints records, or text.

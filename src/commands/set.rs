@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use anyhow::{Context as _, Result};
 
 use super::arguments::{self, TagTtl, Tags, Typed, When};
+use super::guard::{Effect, Yes};
 use super::{Global, lines, target};
 use crate::cache::{Cache, Form, Put, Receipt};
 use crate::codec::Codec;
@@ -50,6 +51,15 @@ pub struct Args {
     /// Store every line of a JSONL file, as `get -o jsonl` prints them: key, value, `ttl_ms`, tag, serializer
     #[arg(long, value_name = "FILE", conflicts_with_all = ["key", "value", "string", "bytes", "json"])]
     from: Option<OsString>,
+    #[command(flatten)]
+    yes: Yes,
+}
+
+impl Args {
+    /// What is done to entries.
+    pub(super) fn effect(&self) -> Effect<'_> {
+        if self.from.is_some() { Effect::Destroys(&self.yes) } else { Effect::Writes }
+    }
 }
 
 /// Entries that are written in one round trip.

@@ -278,14 +278,20 @@ impl Printer {
     /// Asks on the terminal; `None` where there is nobody to ask.
     #[must_use]
     pub fn confirm(&mut self, question: &str) -> Option<bool> {
+        self.ask(&format!("{question} [y/N] ")).map(|answer| matches!(&*answer, "y" | "Y" | "yes"))
+    }
+
+    /// Asks for a line on the terminal; `None` where there is nobody to ask.
+    #[must_use]
+    pub fn ask(&mut self, question: &str) -> Option<String> {
         if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
             return None;
         }
         let _ = self.out.flush();
-        let _ = write!(io::stderr(), "{} [y/N] ", escape::message(question));
+        let _ = write!(io::stderr(), "{}", escape::message(question));
         let mut answer = String::new();
         io::stdin().read_line(&mut answer).ok()?;
-        Some(matches!(answer.trim(), "y" | "Y" | "yes"))
+        Some(answer.trim().to_owned())
     }
 
     /// Asks for a text on the terminal, which does not show it.

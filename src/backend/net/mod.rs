@@ -9,5 +9,5 @@ mod wire;
 
 pub use self::address::{Authority, Place, TRUST, Tls, host_and_port, socket, switch};
 pub use self::fault::{Schemes, lost};
-pub use self::line::Line;
+pub use self::line::{Line, Secured};
 pub use self::stream::{Stream, TooMuch};

@@ -25,6 +25,7 @@ use self::show::{Report, Setting};
 use self::sweep::Sweep;
 use self::threshold::Threshold;
 use self::values::{Objects, Source};
+use super::guard::{Effect, Yes};
 use super::{Global, arguments as typed, lines, target};
 use crate::backend::{self, Backend, Connect, Dial, Options, Server};
 use crate::bench::{
@@ -118,15 +119,24 @@ pub struct Args {
     /// The profile
     #[arg(long, id = "config", value_name = "NAME", hide = true, global = true)]
     _config: Option<String>,
-    /// Use a backend that has other entries
-    #[arg(long, short)]
-    yes: bool,
+    #[command(flatten)]
+    yes: Yes,
 }
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     /// Say whether the load of one record went better than that of another
     Compare(compare::Args),
+}
+
+impl Args {
+    /// What is done to entries: those of others may have to make room.
+    pub(super) fn effect(&self) -> Effect<'_> {
+        match &self.command {
+            Some(Command::Compare(_)) => Effect::Reads,
+            None => Effect::Destroys(&self.yes),
+        }
+    }
 }
 
 /// What both print.
@@ -164,7 +174,7 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
         (plan.values, plan.sizes) = (values, sizes);
         setting.values = Some((source.to_string(), form));
     }
-    if !args.yes && !matches!(kind, Kind::Memory | Kind::Dummy) {
+    if !args.yes.is_said() && !matches!(kind, Kind::Memory | Kind::Dummy) {
         guard(cache.backend())?;
     }
     let site = Site { kind, dial, connect: &connect };

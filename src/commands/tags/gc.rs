@@ -27,7 +27,7 @@ pub struct Args {
     #[arg(long)]
     probable: bool,
     #[command(flatten)]
-    consent: Consent,
+    pub(super) consent: Consent,
 }
 
 pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> {
@@ -50,7 +50,7 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
         return Ok(Exit::answer(!found.to_delete.is_empty()));
     }
     let count = render::count(found.to_delete.len() as u64, "entry", "entries");
-    if !args.consent.yes {
+    if !args.consent.yes.is_said() {
         ask(&format!("delete {count} on {}?", cache.label()), "nothing was deleted", printer)?;
     }
     let deleted = delete(&mut cache, &found.to_delete, printer)?;

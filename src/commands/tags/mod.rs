@@ -10,6 +10,7 @@ use anyhow::Result;
 use clap::Subcommand;
 
 pub(super) use super::arguments::TagTtl;
+use super::guard::Effect;
 use super::{Global, arguments, target};
 use crate::cache::{Cache, Known, Tag};
 use crate::entry::Ttl;
@@ -34,6 +35,16 @@ enum Command {
     Check(check::Args),
     /// Delete entries that no tags reach any more
     Gc(gc::Args),
+}
+
+impl Args {
+    /// What is done to entries.
+    pub(super) fn effect(&self) -> Effect<'_> {
+        match &self.command {
+            Command::Ls(_) | Command::Check(_) => Effect::Reads,
+            Command::Gc(args) => args.consent.effect(),
+        }
+    }
 }
 
 pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> {
