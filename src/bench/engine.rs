@@ -9,6 +9,7 @@ use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::mem;
 use std::time::Duration;
 
+use super::coding::{Coding, Samples};
 use super::histogram::{Recorder, Times};
 use super::poller::Poller;
 use super::run::{Part, Signal};
@@ -54,6 +55,8 @@ pub struct Engine<'a> {
     pub pipeline: usize,
     /// For how long nothing may come.
     pub timeout: Duration,
+    /// How values are encoded and decoded, where that is measured too, and what tells which.
+    pub coding: Option<(&'a Coding, u64)>,
     /// What it is told, and tells, meanwhile.
     pub signal: &'a Signal,
 }
@@ -83,6 +86,8 @@ struct Loop<'a> {
     connections: Vec<Connection>,
     poller: Poller,
     recorder: Recorder,
+    /// What is encoded and decoded once more when there is time.
+    samples: Option<Samples<'a>>,
     input: Vec<u8>,
     output: Vec<u8>,
     in_flight: usize,
@@ -121,6 +126,7 @@ impl Engine<'_> {
         let mut turns = Loop {
             spins: count <= SPINNERS_MOST && !alone && !self.schedule.is_open(),
             slots: (0..if self.schedule.is_open() { count * self.pipeline } else { 0 }).map(|at| at % count).collect(),
+            samples: self.coding.map(|(coding, seed)| Samples::new(coding, seed)),
             engine: self,
             connections,
             poller,
@@ -165,6 +171,12 @@ impl Loop<'_> {
                 if ready.writable {
                     self.flush(ready.which)?;
                 }
+                if let Some(samples) = self.samples.as_mut().filter(|samples| samples.is_full()) {
+                    samples.measure(&mut self.recorder);
+                }
+            }
+            if let Some(samples) = &mut self.samples {
+                samples.measure(&mut self.recorder);
             }
             now = self.engine.signal.now();
             self.engine.signal.tell(now, &self.recorder);
@@ -265,17 +277,22 @@ impl Loop<'_> {
 
     /// Counts the replies in the first `count` bytes of the input.
     fn count(&mut self, which: usize, count: usize, done: u64) -> Result<(), String> {
-        let Loop { connections, input, recorder, in_flight, engine, slots, slots_since, .. } = self;
+        let Loop { connections, input, recorder, samples, in_flight, engine, slots, slots_since, .. } = self;
+        let (mut reads, mut waiting) = samples.as_mut().map(Samples::parts).unzip();
         let Connection { scanner, flights, unsent, .. } = &mut connections[which];
         let open = engine.schedule.is_open();
         let mut unasked = false;
-        let scanned = scanner.scan(engine.protocol, &input[..count], |reply| {
+        let keep = || reads.as_mut().is_some_and(|reads| reads.draw());
+        let scanned = scanner.scan(engine.protocol, &input[..count], keep, |reply, kept| {
             if flights.len() <= *unsent {
                 unasked = true;
                 return;
             }
             let Some(Flight { job, intended, sent }) = flights.pop_front() else { return };
             recorder.reply(job.operation, Times { intended, sent, done }, job.size, reply);
+            if let Some(waiting) = waiting.as_mut().filter(|_| recorder.counts(intended)) {
+                waiting.replied(&job, reply, kept);
+            }
             *in_flight -= 1;
             if open {
                 *slots_since = (*slots_since).min(done);

@@ -130,6 +130,10 @@ pub struct Tally {
     pub service: Option<Histogram<u64>>,
     /// How much later than it should each was sent, where there was a connection to send it on.
     pub lateness: Option<Histogram<u64>>,
+    /// How long it took to encode values, where that was measured.
+    pub encode: Option<Histogram<u64>>,
+    /// How long it took to decode them.
+    pub decode: Option<Histogram<u64>>,
     /// What servers refused, by the first word that they said.
     pub errors: BTreeMap<String, u64>,
     /// By the second since the beginning.
@@ -144,7 +148,12 @@ impl Tally {
                 mine.get_or_insert_default().add(theirs);
             }
         }
-        for (mine, theirs) in [(&mut self.service, &other.service), (&mut self.lateness, &other.lateness)] {
+        for (mine, theirs) in [
+            (&mut self.service, &other.service),
+            (&mut self.lateness, &other.lateness),
+            (&mut self.encode, &other.encode),
+            (&mut self.decode, &other.decode),
+        ] {
             if let Some(theirs) = theirs {
                 mine.get_or_insert_with(histogram).add(theirs).expect("all have the same bounds");
             }
@@ -261,6 +270,25 @@ impl Recorder {
     pub fn late(&mut self, intended: u64, by: u64) {
         if let Some(lateness) = self.tally.lateness.as_mut().filter(|_| intended >= self.from) {
             lateness.saturating_record(by);
+        }
+    }
+
+    /// Whether what was to be sent then counts.
+    #[must_use]
+    pub fn counts(&self, intended: u64) -> bool {
+        intended >= self.from
+    }
+
+    /// A value was encoded once more, in so long.
+    pub fn encoded(&mut self, took: u64) {
+        self.tally.encode.get_or_insert_with(histogram).saturating_record(took);
+    }
+
+    /// A value was decoded in so long, or could not be.
+    pub fn decoded(&mut self, took: u64, could: bool) {
+        match could {
+            true => self.tally.decode.get_or_insert_with(histogram).saturating_record(took),
+            false => self.tally.refused("undecodable", 1),
         }
     }
 

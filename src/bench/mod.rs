@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! workload   what is asked for            schedule   when
-//! names      how entries are called
+//! names      how entries are called   coding     what values cost the client
 //! wire       requests and replies         histogram  what was measured
 //! poller     waiting for connections      engine     an event loop, for servers
 //! worker     a thread a client, for all other stores
@@ -15,6 +15,7 @@
 //! nobody is left to delete them. What it measures is what a caller would have seen: in an open
 //! loop latencies count from the time when a request was due.
 
+mod coding;
 pub mod compare;
 mod engine;
 mod histogram;
@@ -29,6 +30,7 @@ mod workload;
 
 use std::time::Duration;
 
+pub use self::coding::Coding;
 pub use self::histogram::{Measured, Second, Tally};
 pub use self::names::{Family, Names};
 pub use self::run::{Progress, run};
@@ -81,6 +83,8 @@ pub struct Plan {
     pub ttl_s: u64,
     /// How long to wait for a reply.
     pub timeout: Duration,
+    /// How values are encoded and decoded, where that is measured too.
+    pub coding: Option<Coding>,
 }
 
 /// What a run has found.

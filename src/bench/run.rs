@@ -144,12 +144,13 @@ pub fn run(
 /// What one thread does.
 fn work(plan: &Plan, target: &Target<'_>, lines: Vec<Line>, nth: usize, threads: usize, signal: &Signal) -> Part {
     let workload = plan.workload(nth);
+    let coding = plan.coding.as_ref().map(|coding| (coding, plan.seed.wrapping_add(nth as u64)));
     let schedule = Schedule::new(plan.pace, plan.warmup, plan.end, nth, threads);
     match target {
         Target::Server(protocol, _) => {
             let requests = Requests::new(*protocol, plan.names.clone(), plan.values.clone(), plan.ttl_s);
             let (protocol, pipeline, timeout) = (*protocol, plan.pipeline, plan.timeout);
-            Engine { protocol, workload, requests, schedule, pipeline, timeout, signal }.run(lines)
+            Engine { protocol, workload, requests, schedule, pipeline, timeout, coding, signal }.run(lines)
         }
         Target::Store(connect) => {
             let recorder = || Recorder::new(schedule.from, plan.pace != Pace::Closed);
@@ -158,7 +159,7 @@ fn work(plan: &Plan, target: &Target<'_>, lines: Vec<Line>, nth: usize, threads:
                 Err(error) => return Part::failed(recorder(), error.message),
             };
             let (names, values, expiry) = (&plan.names, &plan.values, plan.expiry());
-            Worker { workload, names, values, expiry, schedule, signal }.run(backend.as_mut())
+            Worker { workload, names, values, expiry, schedule, coding, signal }.run(backend.as_mut())
         }
     }
 }

@@ -4,6 +4,8 @@
 //! What requests have in common is encoded once; a value that is read is passed over, however long it
 //! is. Nothing here knows sockets or clocks.
 
+use std::mem;
+
 use itoa::Buffer;
 
 use super::names::{DIGITS, Names, push_digits};
@@ -185,7 +187,8 @@ const LINE_MOST: usize = 64;
 /// The most that a value may claim to have, which is more than any server holds.
 const VALUE_MOST: u64 = 1 << 32;
 
-/// Counts replies in bytes that come in pieces. Holds no value and no more than [`LINE_MOST`] of a line.
+/// Counts replies in bytes that come in pieces. Holds no value that nobody wants, and no more than [`LINE_MOST`] of a
+/// line.
 #[derive(Clone, Default)]
 pub struct Scanner {
     /// The beginning of a line whose end has not come yet.
@@ -196,6 +199,10 @@ pub struct Scanner {
     skip: u64,
     /// How many the value has in all; `None` where it is an error's text.
     value: Option<u64>,
+    /// Whether they are kept.
+    keeps: bool,
+    /// Those of a value that have come, where they are.
+    kept: Vec<u8>,
 }
 
 /// What a line says.
@@ -206,7 +213,8 @@ enum Line<'a> {
 }
 
 impl Scanner {
-    /// Takes the next bytes and hands over each reply that ends in them.
+    /// Takes the next bytes and hands over each reply that ends in them, with the value's bytes where `keep` said so
+    /// when it began.
     ///
     /// # Errors
     /// [`Malformed`].
@@ -214,15 +222,25 @@ impl Scanner {
         &mut self,
         protocol: Protocol,
         mut bytes: &[u8],
-        mut each: impl FnMut(Reply<'_>),
+        mut keep: impl FnMut() -> bool,
+        mut each: impl FnMut(Reply<'_>, Option<Vec<u8>>),
     ) -> Result<(), Malformed> {
         while !bytes.is_empty() {
             if self.skip > 0 {
                 let passed = self.skip.min(bytes.len() as u64);
                 self.skip -= passed;
-                bytes = &bytes[usize::try_from(passed).expect("at most the bytes there are")..];
+                let (part, rest) = bytes.split_at(usize::try_from(passed).expect("at most the bytes there are"));
+                if self.keeps {
+                    self.kept.extend_from_slice(part);
+                }
+                bytes = rest;
                 if self.skip == 0 {
-                    each(self.value.map_or(Reply::Refused(b"error"), Reply::Found));
+                    let kept = mem::take(&mut self.keeps).then(|| {
+                        // Without the line end.
+                        self.kept.truncate(self.kept.len() - 2);
+                        mem::take(&mut self.kept)
+                    });
+                    each(self.value.map_or(Reply::Refused(b"error"), Reply::Found), kept);
                 }
                 continue;
             }
@@ -238,8 +256,11 @@ impl Scanner {
                 line(protocol, bytes[..end].strip_suffix(b"\r").ok_or(Malformed)?)?
             };
             match said {
-                Line::Reply(reply) => each(reply),
-                Line::Value(size, is_value) => (self.skip, self.value) = (size + 2, is_value.then_some(size)),
+                Line::Reply(reply) => each(reply, None),
+                Line::Value(size, is_value) => {
+                    (self.skip, self.value) = (size + 2, is_value.then_some(size));
+                    self.keeps = is_value && keep();
+                }
             }
             self.line.clear();
             bytes = &bytes[end + 1..];
@@ -369,9 +390,13 @@ mod tests {
     fn check(protocol: Protocol, bytes: &[u8], expected: &str) {
         for piece in [1, 2, 3, 7, bytes.len()] {
             let (mut scanner, mut said) = (Scanner::default(), Vec::new());
-            let mut wrong = false;
+            let (mut wrong, mut next) = (false, false);
             for part in bytes.chunks(piece) {
-                let each = |reply: Reply<'_>| {
+                let each = |reply: Reply<'_>, kept: Option<Vec<u8>>| {
+                    if let (Some(kept), Reply::Found(size)) = (kept, reply) {
+                        assert_eq!(kept.len() as u64, size);
+                        return said.push(kept.escape_ascii().to_string());
+                    }
                     said.push(match reply {
                         Reply::Found(size) => size.to_string(),
                         Reply::Missing => "miss".to_owned(),
@@ -379,7 +404,12 @@ mod tests {
                         Reply::Refused(word) => String::from_utf8_lossy(word).into_owned(),
                     });
                 };
-                wrong |= scanner.scan(protocol, part, each).is_err();
+                // Every other value is kept.
+                let keep = || {
+                    next = !next;
+                    !next
+                };
+                wrong |= scanner.scan(protocol, part, keep, each).is_err();
                 if wrong {
                     said.push("malformed".to_owned());
                     break;
@@ -396,7 +426,7 @@ mod tests {
         let redis = Protocol::Redis;
         for (bytes, expected) in [
             (&b"$3\r\na\nb\r\n$-1\r\n_\r\n+OK\r\n:12\r\n"[..], "3 miss miss done done"),
-            (b"$0\r\n\r\n$12\r\n$5\r\n-1\r\n+OK\n\r\n-OOM command not\r\n", "0 12 OOM"),
+            (b"$0\r\n\r\n$12\r\n$5\r\n-1\r\n+OK\n\r\n-OOM command not\r\n", "0 $5\\r\\n-1\\r\\n+OK\\n OOM"),
             (b"!10\r\nERR wrong!\r\n+OK\r\n", "error done"),
             (long.as_bytes(), "ERR done"),
             (b"+OK\r\n*1\r\n", "done malformed"),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::coding::{Coding, Samples};
 use super::histogram::{Recorder, Times};
 use super::names::Names;
 use super::run::{Part, Signal};
@@ -26,6 +27,8 @@ pub struct Worker<'a> {
     pub expiry: Expiry,
     /// When.
     pub schedule: Schedule,
+    /// How values are encoded and decoded, where that is measured too, and what tells which.
+    pub coding: Option<(&'a Coding, u64)>,
     /// What it is told, and tells, meanwhile.
     pub signal: &'a Signal,
 }
@@ -35,6 +38,7 @@ impl Worker<'_> {
     #[must_use]
     pub fn run(mut self, backend: &mut dyn Backend) -> Part {
         let mut recorder = Recorder::new(self.schedule.from, self.schedule.is_open());
+        let mut samples = self.coding.map(|(coding, seed)| Samples::new(coding, seed));
         let mut trouble = None;
         let mut free_since = 0;
         loop {
@@ -53,15 +57,20 @@ impl Worker<'_> {
             let answered = self.ask(&job, backend);
             let done = self.signal.now();
             free_since = done;
-            let reply = match &answered {
-                Ok(reply) => *reply,
+            let (reply, value) = match answered {
+                Ok(answer) => answer,
                 Err(Error { kind: ErrorKind::Unreachable, message }) => {
-                    trouble = Some(message.clone());
+                    trouble = Some(message);
                     break;
                 }
-                Err(error) => Reply::Refused(kind(error.kind)),
+                Err(error) => (Reply::Refused(kind(error.kind)), None),
             };
             recorder.reply(job.operation, Times { intended: due, sent: now, done }, job.size, reply);
+            if let Some(samples) = samples.as_mut().filter(|_| recorder.counts(due)) {
+                let (reads, waiting) = samples.parts();
+                waiting.replied(&job, reply, value.filter(|_| reads.draw()));
+                samples.measure(&mut recorder);
+            }
         }
         let now = self.signal.now();
         Part {
@@ -73,26 +82,29 @@ impl Worker<'_> {
         }
     }
 
-    fn ask(&self, job: &Job, backend: &mut dyn Backend) -> Result<Reply<'static>, Error> {
+    /// The answer, and the value where one was read.
+    fn ask(&self, job: &Job, backend: &mut dyn Backend) -> Result<(Reply<'static>, Option<Vec<u8>>), Error> {
         let key = self.names.of(job.operation.family(), job.key);
-        Ok(match job.operation {
-            Operation::Get => match backend.get_many(&[key])?.pop().flatten() {
-                Some(entry) => Reply::Found(entry.stored.as_bytes().map_or(0, |bytes| bytes.len() as u64)),
-                None => Reply::Missing,
-            },
+        match job.operation {
+            Operation::Get => {
+                let Some(entry) = backend.get_many(&[key])?.pop().flatten() else { return Ok((Reply::Missing, None)) };
+                let value = match entry.stored {
+                    Stored::Bytes(bytes) | Stored::Flagged(_, bytes) => bytes,
+                    other => other.as_bytes().unwrap_or_default().to_vec(),
+                };
+                return Ok((Reply::Found(value.len() as u64), Some(value)));
+            }
             Operation::Set => {
                 backend.set_many(&[write(key, self.values.of(job), self.values.flags(), self.expiry)])?;
-                Reply::Done
             }
             Operation::Del => {
                 backend.delete_many(&[key])?;
-                Reply::Done
             }
             Operation::Incr => {
                 backend.increment(&key, 1, self.expiry)?;
-                Reply::Done
             }
-        })
+        }
+        Ok((Reply::Done, None))
     }
 }
 

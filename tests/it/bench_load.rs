@@ -156,3 +156,42 @@ fn a_value_that_does_not_encode_is_told_with_its_line_before_anything_is_sent() 
         assert!(told.contains(part) || told.contains("an id is a whole number"), "{told}");
     }
 }
+
+#[test]
+fn what_encoding_and_decoding_take_is_told_apart() {
+    let (server, memcached, env) = (Server::start(&[]), Memcached::start(&[]), Env::new());
+    let disk = format!("disk://{}", env.path("cache").display());
+    let file = env.file("values.jsonl", lines(["a", "b", "c"]));
+    for (url, pipeline, requests) in [
+        (&server.url(), "1", "1000"),
+        (&server.url(), "16", "1000"),
+        (&memcached.url(), "16", "1000"),
+        (&disk, "1", "99"),
+    ] {
+        let line = ["-b", url, "-s", "pickle+zstd://", "bench", "-o", "json", "--value-from", file.to_str().unwrap()];
+        let load = ["--requests", requests, "--pipeline", pipeline, "--key-count", "20", "--mix", "get=7,set=3"];
+        let all = env.ok([&line[..], &load, &["--decode=100%"]].concat());
+        let told: Value = serde_json::from_str(&all).unwrap();
+        let rows = told["operations"].as_array().unwrap();
+        assert_eq!((&told["errors"], rows.len()), (&0.into(), 3), "{told}");
+        let counts =
+            ["/codec/decode_us/count", "/codec/encode_us/count"].map(|path| told.pointer(path).unwrap().clone());
+        assert_eq!(counts, [rows[0]["hits"].clone(), rows[1]["count"].clone()], "{told}");
+        assert!(told.pointer("/codec/decode_us/p50").unwrap().as_f64() > Some(0.0), "{told}");
+    }
+    let line = ["-b", &server.url(), "-s", "json://", "bench", "--value-from", file.to_str().unwrap(), "--decode=50%"];
+    let csv = env.ok([&line[..], &["--requests", "200", "-o", "csv"]].concat());
+    let rows: Vec<&str> = csv.lines().collect();
+    assert!(rows.len() == 6 && rows[4].starts_with("encode,") && rows[5].starts_with("decode,"), "{csv}");
+    assert!(rows[5].ends_with(",,,") && rows[5].matches(',').count() == rows[0].matches(',').count(), "{csv}");
+    let text = env.ok([&line[..], &["--requests", "200"]].concat());
+    assert!(text.contains("encode and decode: 50 % of the values, in time of this process"), "{text}");
+    for (args, part) in [(&["--decode"][..], "--value-from"), (&["--decode=0%", "--value-from", "k"], "above 0")] {
+        let told = env.fails([&["-b", "dummy:", "bench"], args].concat(), 2);
+        assert!(told.contains(part), "{told}");
+    }
+    let mixed = "{\"key\": \"a\", \"value\": 1, \"serializer\": \"pickle://\"}\n{\"key\": \"b\", \"value\": 1}";
+    let mixed = env.file("mixed.jsonl", mixed);
+    let told = env.fails(["-b", "dummy:", "bench", "--decode", "--value-from", mixed.to_str().unwrap()], 2);
+    assert!(told.contains("about one chain"), "{told}");
+}

@@ -160,6 +160,14 @@ pub fn share(text: &str) -> Result<f64, String> {
     }
 }
 
+/// Reads a percentage that is more than none and may be all, as a share.
+pub fn share_of_all(text: &str) -> Result<f64, String> {
+    match text.strip_suffix('%').unwrap_or(text).trim().parse::<f64>() {
+        Ok(percent) if percent > 0.0 && percent <= 100.0 => Ok(percent / 100.0),
+        _ => Err("expected a percentage above 0 and to 100, such as 1%".to_owned()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -184,6 +192,10 @@ mod tests {
         assert_eq!((share("5%"), share("0.5")), (Ok(0.05), Ok(0.005)));
         for wrong in ["", "%", "-1%", "100%", "nan", "5%%"] {
             assert!(share(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!((share_of_all("100%"), share_of_all("0.5")), (Ok(1.0), Ok(0.005)));
+        for wrong in ["", "0%", "101%", "nan"] {
+            assert!(share_of_all(wrong).is_err(), "{wrong}");
         }
         assert_eq!(rate("0.5"), Ok(0.5));
         for wrong in ["0", "-1", "nan", "inf", "x", "1e9"] {

@@ -95,6 +95,12 @@ pub struct Args {
     #[arg(long, value_name = "KEY|FILE.jsonl", conflicts_with = "value_size")]
     #[arg(value_parser = typed::key().map(Source::parse))]
     value_from: Option<Source>,
+    /// Encode and decode a share of the values that are written and read once more, and tell how long that takes. It
+    /// is done by the thread that loads, after the replies that came together have their times: what is not measured
+    /// meanwhile waits, so a large share of large values lowers the throughput and lengthens latencies
+    #[arg(long, value_name = "PERCENT", num_args = 0..=1, require_equals = true, default_missing_value = "1%")]
+    #[arg(value_parser = arguments::share_of_all, requires = "value_from")]
+    decode: Option<f64>,
     /// How many tags there are, of which each entry has one, where the layout has tags
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = arguments::number::<u32>(1, 1_000_000))]
     tag_count: u32,
@@ -170,8 +176,9 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
     }
     let mut setting = Setting { place: cache.label().to_owned(), layout: layout_text(global), values: None };
     if let Some(source) = &args.value_from {
-        let Objects { values, sizes, form } = values::objects(source, global, &mut cache, printer)?;
-        (plan.values, plan.sizes) = (values, sizes);
+        let Objects { values, sizes, form, coding } =
+            values::objects(source, args.decode, global, &mut cache, printer)?;
+        (plan.values, plan.sizes, plan.coding) = (values, sizes, coding);
         setting.values = Some((source.to_string(), form));
     }
     if !args.yes.is_said() && !matches!(kind, Kind::Memory | Kind::Dummy) {
@@ -253,6 +260,7 @@ fn plan(args: &Args, global: &Global, kind: Kind, options: &Options) -> Result<P
         names,
         ttl_s,
         timeout: options.timeout,
+        coding: None,
     })
 }
 

@@ -10,7 +10,9 @@ use serde_json::{Map, Value, json};
 use super::sweep::Sweep;
 use super::{arguments, curves};
 use crate::backend::Server;
-use crate::bench::{Distribution, End, Measured, Operation, Pace, Plan, Progress, Second, Sizes, Summary, Tally};
+use crate::bench::{
+    Coding, Distribution, End, Measured, Operation, Pace, Plan, Progress, Second, Sizes, Summary, Tally,
+};
 use crate::render::{self, Format, Printer, Record};
 use crate::stats::server::{Rates, percent};
 
@@ -134,6 +136,12 @@ impl<'a> Report<'a> {
         operations(&self.tally, &self.all)
     }
 
+    /// What encoding and decoding took, where that was measured.
+    fn codec(&self) -> impl Iterator<Item = (&'static str, &Histogram<u64>)> {
+        let both = [("encode", self.tally.encode.as_ref()), ("decode", self.tally.decode.as_ref())];
+        both.into_iter().filter_map(|(name, took)| Some((name, took?)))
+    }
+
     /// Requests a second of an open loop: asked for, and sent.
     pub fn offered(&self) -> Option<(f64, f64)> {
         let Pace::Open(rate) = self.plan.pace else { return None };
@@ -212,6 +220,14 @@ fn row(name: &str, measured: &Measured, seconds: f64) -> Vec<(String, Value)> {
     head.map(named).into_iter().chain(latencies).chain(tail.map(named)).collect()
 }
 
+/// A row for what is no operation, with nothing where it has nothing.
+fn codec_row(name: &str, took: &Histogram<u64>) -> Vec<(String, Value)> {
+    let none = Measured { latency: took.clone(), ..Measured::default() };
+    let has = |name: &str| ["operation", "count"].contains(&name) || name.ends_with("_us");
+    let cells = row(name, &none, 0.0).into_iter();
+    cells.map(|(name, value)| if has(&name) { (name, value) } else { (name, Value::Null) }).collect()
+}
+
 fn object(pairs: Vec<(String, Value)>) -> Value {
     Value::Object(pairs.into_iter().collect())
 }
@@ -219,7 +235,8 @@ fn object(pairs: Vec<(String, Value)>) -> Value {
 /// For scripts.
 impl Report<'_> {
     fn rows(&self) -> impl Iterator<Item = Vec<(String, Value)>> {
-        self.operations().map(|(name, measured)| row(name, measured, self.seconds()))
+        let operations = self.operations().map(|(name, measured)| row(name, measured, self.seconds()));
+        operations.chain(self.codec().map(|(name, took)| codec_row(name, took)))
     }
 
     /// The rows of each run alone: how much runs differ is what `bench compare` judges by.
@@ -248,6 +265,15 @@ impl Report<'_> {
         let errors = self.tally.errors.iter().map(|(kind, count)| (kind.clone(), json!(count)));
         let errors: Map<String, Value> = errors.collect();
         let values = self.setting.values.as_ref();
+        let operations = self.operations().map(|(name, measured)| object(row(name, measured, self.seconds())));
+        let codec = |coding: &Coding| {
+            let took = self.codec().map(|(name, took)| {
+                let counted = [("count".to_owned(), json!(took.len()))];
+                (format!("{name}_us"), Value::Object(counted.into_iter().chain(latencies(took)).collect()))
+            });
+            Value::Object([("share".to_owned(), json!(coding.share))].into_iter().chain(took).collect())
+        };
+        let codec = plan.coding.as_ref().map_or(Value::Null, codec);
         Record::new()
             .with("schema", SCHEMA)
             .with("backend", self.setting.place.clone())
@@ -279,7 +305,8 @@ impl Report<'_> {
             .with("client_cpu_us_per_operation", rounded(cpu_us))
             .with("client_processors", rounded(processors))
             .with("sweep", self.sweep.as_ref().map_or(Value::Null, Sweep::record))
-            .with("operations", self.rows().map(object).collect::<Vec<_>>())
+            .with("operations", operations.collect::<Vec<_>>())
+            .with("codec", codec)
             .with("each_run", self.each_run())
             .with("server", self.server().map_or(Value::Null, |pairs| object(owned(pairs))))
             .with("seconds", self.tally.seconds.iter().map(second).collect::<Vec<_>>())
@@ -339,7 +366,8 @@ impl Report<'_> {
             printer.line("")?;
         }
         printer.line(&self.load())?;
-        let (header, rows) = self.table();
+        let (header, mut rows) = self.table();
+        rows.extend(self.codec().map(|(name, took)| codec_cells(name, took)));
         printer.table(&header, &rows)?;
         for line in self.sentences() {
             printer.line(&render::escape::message(&line))?;
@@ -411,15 +439,11 @@ impl Report<'_> {
 
     fn cells(&self, name: &str, measured: &Measured) -> Vec<String> {
         let (count, seconds) = (measured.latency.len(), self.seconds());
-        let quantiles = QUANTILES.iter().map(|(_, quantile)| match quantile {
-            1.0 => time(real(measured.latency.max())),
-            quantile => time(real(measured.latency.value_at_quantile(*quantile))),
-        });
         let reads = measured.hits + measured.misses;
         let hits = if reads > 0 { percent(ratio(real(measured.hits), real(reads))) } else { "-".to_owned() };
         [name.to_owned(), render::grouped(count), grouped(ratio(real(count), seconds))]
             .into_iter()
-            .chain(quantiles)
+            .chain(quantiles(&measured.latency))
             .chain([time(measured.latency.mean()), hits, render::bytes(whole(ratio(real(measured.bytes), seconds)))])
             .collect()
     }
@@ -427,6 +451,12 @@ impl Report<'_> {
     /// What there is to say beside the table.
     pub fn sentences(&self) -> Vec<String> {
         let mut lines = Vec::new();
+        if let Some(coding) = &self.plan.coding {
+            let share = percent(coding.share);
+            lines.push(format!(
+                "encode and decode: {share} of the values, in time of this process beside the latencies"
+            ));
+        }
         if self.throughputs.len() > 1 {
             let (least, most) =
                 self.throughputs.iter().fold((f64::MAX, 0.0_f64), |(a, b), one| (a.min(*one), b.max(*one)));
@@ -496,9 +526,23 @@ impl Report<'_> {
     }
 }
 
+fn quantiles(latency: &Histogram<u64>) -> impl Iterator<Item = String> {
+    QUANTILES.iter().map(|(_, quantile)| match quantile {
+        1.0 => time(real(latency.max())),
+        quantile => time(real(latency.value_at_quantile(*quantile))),
+    })
+}
+
+fn codec_cells(name: &str, took: &Histogram<u64>) -> Vec<String> {
+    let (none, mean) = ("-".to_owned(), time(took.mean()));
+    let head = [name.to_owned(), render::grouped(took.len()), none.clone()];
+    head.into_iter().chain(quantiles(took)).chain([mean, none.clone(), none]).collect()
+}
+
 /// Nanoseconds as people read them.
 pub fn time(ns: f64) -> String {
     match ns {
+        ns if ns < 9_950.0 => format!("{:.1} µs", ns / 1e3),
         ns if ns < 999_500.0 => format!("{:.0} µs", ns / 1e3),
         ns if ns < 99_950_000.0 => format!("{:.2} ms", ns / 1e6),
         ns if ns < 999_500_000.0 => format!("{:.0} ms", ns / 1e6),

@@ -4,17 +4,19 @@ use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::os::unix::ffi::OsStrExt as _;
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 
 use super::{Global, lines, target};
-use crate::bench::{Sizes, Values};
+use crate::bench::{Coding, Sizes, Values};
 use crate::cache::{Cache, Encoded, Form, Put, Reader};
 use crate::codec::Codec;
 use crate::entry::{Condition, Expiry, Stored};
 use crate::exit::Stop;
 use crate::layout::Name;
 use crate::render::{Printer, escape};
+use crate::value::Value;
 
 /// Where values are taken from.
 #[derive(Clone, Debug)]
@@ -55,13 +57,21 @@ pub struct Objects {
     pub sizes: Sizes,
     /// By which chains.
     pub form: String,
+    /// How one is encoded and decoded, where that was asked for.
+    pub coding: Option<Coding>,
 }
 
-/// Takes the values, and encodes each as `set` would.
+/// Takes the values, and encodes each as `set` would. `share` is how many are encoded and decoded once more.
 ///
 /// # Errors
 /// When there are none; when one does not encode, with its line.
-pub fn objects(source: &Source, global: &Global, cache: &mut Cache, printer: &mut Printer) -> Result<Objects> {
+pub fn objects(
+    source: &Source,
+    share: Option<f64>,
+    global: &Global,
+    cache: &mut Cache,
+    printer: &mut Printer,
+) -> Result<Objects> {
     let codec = target::codec(global)?;
     let encoded = match source {
         Source::Lines(name) => of_lines(name, &source.to_string(), codec.as_ref(), global, cache)?,
@@ -91,7 +101,29 @@ pub fn objects(source: &Source, global: &Global, cache: &mut Cache, printer: &mu
     }
     let given = Values::given(&bytes, flags.unwrap_or_default());
     let (values, sizes) = given.ok_or_else(|| Stop::usage(format!("the values of {source} are more than 4 GiB")))?;
-    Ok(Objects { values, sizes, form })
+    let coding = share.map(|share| coding(share, &form, &bytes, &sizes, global)).transpose()?;
+    Ok(Objects { values, sizes, form, coding })
+}
+
+/// Encodes and decodes by the one chain that the values are in.
+fn coding(share: f64, form: &str, bytes: &[Vec<u8>], sizes: &Sizes, global: &Global) -> Result<Coding> {
+    let one = || Stop::usage(format!("the values are {form}, and --decode is about one chain: -s URL says which"));
+    let codec = Codec::parse(form).map_err(|_| one())?;
+    let Sizes::Given(places) = sizes else { return Err(one().into()) };
+    let mut values: Vec<(u32, Value)> = Vec::with_capacity(bytes.len());
+    for (bytes, (offset, _)) in bytes.iter().zip(places.iter()) {
+        values.push((*offset, codec.decode(bytes.clone(), &global.limits())?.value));
+    }
+    let (decoder, limits) = (codec.clone(), global.limits());
+    let encode = move |offset: u32| {
+        // Where values are empty, several are at one place, and it does not matter which.
+        if let Ok(at) = values.binary_search_by_key(&offset, |(offset, _)| *offset) {
+            std::hint::black_box(codec.encode(&values[at].1, &limits).is_ok());
+        }
+    };
+    let limits = global.limits();
+    let decode = move |bytes| std::hint::black_box(decoder.decode(bytes, &limits)).is_ok();
+    Ok(Coding { share, encode: Arc::new(encode), decode: Arc::new(decode) })
 }
 
 fn of_lines(
