@@ -14,8 +14,8 @@ use super::histogram::{Recorder, Times};
 use super::poller::Poller;
 use super::run::{Part, Signal};
 use super::schedule::{Schedule, nanos};
-use super::wire::{Malformed, Protocol, Request, Requests, Scanner};
-use super::workload::{Job, Workload};
+use super::wire::{Malformed, Protocol, Reply, Request, Requests, Scanner};
+use super::workload::{Job, Operation, Workload};
 use crate::backend::net::Line;
 
 /// Bytes read at once. Larger ones do not stay in the processor's cache.
@@ -55,6 +55,8 @@ pub struct Engine<'a> {
     pub pipeline: usize,
     /// For how long nothing may come.
     pub timeout: Duration,
+    /// For how long a client computes what it has not found, before it writes it, where it does so.
+    pub cache_aside: Option<u64>,
     /// How values are encoded and decoded, where that is measured too, and what tells which.
     pub coding: Option<(&'a Coding, u64)>,
     /// What it is told, and tells, meanwhile.
@@ -76,8 +78,17 @@ struct Connection {
     unsent: usize,
     /// Bytes of the first of those that are.
     skip: usize,
+    /// How many more flights it would have if nothing were computed first.
+    computing: usize,
     /// Whether it waits for room to write.
     awaits_room: bool,
+}
+
+/// A value that is being computed: until when, by which connection, and for which key.
+struct Computing {
+    until: u64,
+    which: usize,
+    key: u32,
 }
 
 /// The engine at work.
@@ -86,6 +97,8 @@ struct Loop<'a> {
     connections: Vec<Connection>,
     poller: Poller,
     recorder: Recorder,
+    /// In the order of their ends.
+    computing: VecDeque<Computing>,
     /// What is encoded and decoded once more when there is time.
     samples: Option<Samples<'a>>,
     input: Vec<u8>,
@@ -118,6 +131,7 @@ impl Engine<'_> {
             flights: VecDeque::with_capacity(self.pipeline.min(64)),
             unsent: 0,
             skip: 0,
+            computing: 0,
             awaits_room: false,
         };
         let connections: Vec<Connection> = lines.into_iter().map(connection).collect();
@@ -126,6 +140,7 @@ impl Engine<'_> {
         let mut turns = Loop {
             spins: count <= SPINNERS_MOST && !alone && !self.schedule.is_open(),
             slots: (0..if self.schedule.is_open() { count * self.pipeline } else { 0 }).map(|at| at % count).collect(),
+            computing: VecDeque::new(),
             samples: self.coding.map(|(coding, seed)| Samples::new(coding, seed)),
             engine: self,
             connections,
@@ -156,8 +171,9 @@ impl Loop<'_> {
             now = self.engine.signal.now();
         }
         loop {
+            self.send_computed(now)?;
             let due = self.send_due(&mut now)?;
-            if self.in_flight == 0 && due.is_none() {
+            if self.in_flight == 0 && due.is_none() && self.computing.is_empty() {
                 return Ok(());
             }
             if self.in_flight > 0 && now.saturating_sub(self.heard) > nanos(self.engine.timeout) {
@@ -191,6 +207,9 @@ impl Loop<'_> {
         if self.engine.schedule.is_open() && (!self.slots.is_empty() || self.in_flight == 0) {
             least = due.map_or(WAIT_MOST, |due| due.saturating_sub(now).min(WAIT_MOST));
         }
+        if let Some(next) = self.computing.front() {
+            least = least.min(next.until.saturating_sub(now));
+        }
         if self.spins && (self.vain < VAIN_MOST || self.vain.is_multiple_of(NOW_AND_THEN)) {
             while self.engine.signal.now() - now < SPIN {
                 let count = self.poller.wait(Duration::ZERO).map_err(failed)?;
@@ -222,15 +241,33 @@ impl Loop<'_> {
             if self.slots.is_empty() {
                 self.slots_since = u64::MAX;
             }
-            self.push(which, at, *now);
+            let flight = Flight { job: self.engine.workload.draw(), intended: at, sent: *now };
+            self.push(which, flight);
             self.flush(which)?;
             *now = self.engine.signal.now();
         }
     }
 
-    fn push(&mut self, which: usize, intended: u64, sent: u64) {
+    /// Writes what has been computed by now. Where the run shall end, that is no more waited for.
+    fn send_computed(&mut self, now: u64) -> Result<(), String> {
+        if self.engine.signal.is_stopped() || self.engine.schedule.is_over(now) {
+            self.computing.clear();
+        }
+        while let Some(&Computing { until, which, key }) = self.computing.front().filter(|next| next.until <= now) {
+            self.computing.pop_front();
+            self.connections[which].computing -= 1;
+            let job = self.engine.workload.fill(key);
+            let intended = if self.engine.schedule.is_open() { until } else { now };
+            self.push(which, Flight { job, intended, sent: now });
+            self.flush(which)?;
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, which: usize, flight: Flight) {
         let connection = &mut self.connections[which];
-        connection.flights.push_back(Flight { job: self.engine.workload.draw(), intended, sent });
+        let sent = flight.sent;
+        connection.flights.push_back(flight);
         connection.unsent += 1;
         if self.in_flight == 0 {
             self.heard = sent;
@@ -241,14 +278,16 @@ impl Loop<'_> {
     /// In a closed loop, sends as many requests as there is room for: not each at once, for a write
     /// takes longer than a request, but before the server runs out of them.
     fn refill(&mut self, which: usize, now: u64) -> Result<(), String> {
-        let free = self.engine.pipeline - self.connections[which].flights.len();
+        let connection = &self.connections[which];
+        let free = self.engine.pipeline - connection.flights.len() - connection.computing;
         if self.engine.schedule.is_open() || free < self.engine.pipeline.div_ceil(4) {
             return Ok(());
         }
         for _ in 0..free {
             let Some(due) = self.due(now) else { break };
             self.engine.schedule.take(due);
-            self.push(which, now, now);
+            let flight = Flight { job: self.engine.workload.draw(), intended: now, sent: now };
+            self.push(which, flight);
         }
         self.flush(which)
     }
@@ -277,9 +316,9 @@ impl Loop<'_> {
 
     /// Counts the replies in the first `count` bytes of the input.
     fn count(&mut self, which: usize, count: usize, done: u64) -> Result<(), String> {
-        let Loop { connections, input, recorder, samples, in_flight, engine, slots, slots_since, .. } = self;
+        let Loop { connections, input, recorder, computing, samples, in_flight, engine, slots, slots_since, .. } = self;
         let (mut reads, mut waiting) = samples.as_mut().map(Samples::parts).unzip();
-        let Connection { scanner, flights, unsent, .. } = &mut connections[which];
+        let Connection { scanner, flights, unsent, computing: computes, .. } = &mut connections[which];
         let open = engine.schedule.is_open();
         let mut unasked = false;
         let keep = || reads.as_mut().is_some_and(|reads| reads.draw());
@@ -294,7 +333,11 @@ impl Loop<'_> {
                 waiting.replied(&job, reply, kept);
             }
             *in_flight -= 1;
-            if open {
+            if let (Some(time), Operation::Get, Reply::Missing) = (engine.cache_aside, job.operation, reply) {
+                // Its connection is not free until what it computes is written.
+                computing.push_back(Computing { until: done.saturating_add(time), which, key: job.key });
+                *computes += 1;
+            } else if open {
                 *slots_since = (*slots_since).min(done);
                 slots.push_back(which);
             }

@@ -67,6 +67,11 @@ pub struct Plan {
     pub end: End,
     /// What is done how often.
     pub mix: Mix,
+    /// Which share of the reads is for entries that are there, where it is not all of them.
+    pub hit_rate: Option<f64>,
+    /// How long a client takes to make the value of an entry that it has not found, before it writes it; where
+    /// clients do so.
+    pub cache_aside: Option<Duration>,
     /// How many keys there are.
     pub keys: u32,
     /// Which of them are asked for how often.
@@ -126,7 +131,7 @@ const BATCH_BYTES: usize = 1 << 20;
 impl Plan {
     /// What thread `nth` asks for.
     fn workload(&self, nth: usize) -> Workload {
-        Workload::new(self.mix, self.keys, self.distribution, self.sizes.clone(), self.seed, nth)
+        Workload::new(self.mix, self.keys, self.distribution, self.sizes.clone(), self.seed, nth).hitting(self.hit_rate)
     }
 
     fn expiry(&self) -> Expiry {
@@ -153,7 +158,7 @@ impl Plan {
         let mut workload = self.workload(usize::MAX);
         let (mut writes, mut bytes) = (Vec::new(), 0);
         for key in 0..self.keys {
-            let job = workload.preload(key);
+            let job = workload.fill(key);
             let (name, value) = (self.names.of(Family::Entry, key), self.values.of(&job));
             bytes += value.len();
             writes.push(worker::write(name, value, self.values.flags(), self.expiry()));

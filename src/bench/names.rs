@@ -25,6 +25,8 @@ pub enum Family {
     Entry,
     /// A number that is added to: what is written is none.
     Counter,
+    /// What nobody writes, for reads that shall find nothing.
+    Absent,
 }
 
 impl Family {
@@ -32,6 +34,7 @@ impl Family {
         match self {
             Family::Entry => b'1',
             Family::Counter => b'2',
+            Family::Absent => b'3',
         }
     }
 }
@@ -53,12 +56,12 @@ pub struct Names {
 enum Form {
     /// The stored key is this, a digit for the family and the number.
     Numbered(Vec<u8>),
-    /// One by one; counters are not there where the load has none.
-    Listed { entries: Arc<[StoredKey]>, counters: Arc<[StoredKey]> },
+    /// One by one, by the number of the family; those of a family that the load has not are not there.
+    Listed([Arc<[StoredKey]>; 3]),
 }
 
 impl Names {
-    /// Names for `keys` entries of the run called `run`, and for as many counters if there are `counters`.
+    /// Names for `keys` of each family in the run called `run`.
     ///
     /// # Errors
     /// When the layout cannot have one of the keys, or there are too many for it.
@@ -67,7 +70,7 @@ impl Names {
         run: &str,
         given: Option<Vec<Vec<u8>>>,
         keys: u32,
-        counters: bool,
+        families: &[Family],
         tags: u32,
     ) -> Result<Names, Error> {
         let layout: Arc<dyn Layout> = layout.within(&format!("cachectl:bench:{run}:")).into();
@@ -82,9 +85,11 @@ impl Names {
             let told = "the names of this layout are kept in memory: --key-count";
             return Err(Error::new(format!("{told} is at most {LISTED_MOST} with it")));
         }
-        let all = |family| (0..keys).map(|key| names.locate(family, key)).collect::<Result<Arc<[_]>, _>>();
-        let entries = all(Family::Entry)?;
-        names.form = Form::Listed { entries, counters: if counters { all(Family::Counter)? } else { Arc::default() } };
+        let mut listed = [const { Vec::new() }; 3].map(Arc::from);
+        for family in families {
+            listed[*family as usize] = (0..keys).map(|key| names.locate(*family, key)).collect::<Result<_, _>>()?;
+        }
+        names.form = Form::Listed(listed);
         Ok(names)
     }
 
@@ -129,7 +134,7 @@ impl Names {
 
     fn tags_of(&self, family: Family, key: u32) -> Vec<String> {
         // A counter that is invalidated would be another one without a ttl.
-        let tagged = self.tags > 0 && family == Family::Entry;
+        let tagged = self.tags > 0 && family != Family::Counter;
         tagged.then(|| tag_name(key % self.tags)).into_iter().collect()
     }
 
@@ -172,17 +177,16 @@ impl Names {
     pub fn numbered(&self, family: Family) -> Option<Vec<u8>> {
         match &self.form {
             Form::Numbered(head) => Some([head.as_slice(), &[family.digit()]].concat()),
-            Form::Listed { .. } => None,
+            Form::Listed(_) => None,
         }
     }
 
     /// Where they are not, where an entry is.
     #[must_use]
     pub fn listed(&self, family: Family, key: u32) -> Option<&StoredKey> {
-        match (&self.form, family) {
-            (Form::Numbered(_), _) => None,
-            (Form::Listed { entries, .. }, Family::Entry) => entries.get(key as usize),
-            (Form::Listed { counters, .. }, Family::Counter) => counters.get(key as usize),
+        match &self.form {
+            Form::Numbered(_) => None,
+            Form::Listed(families) => families[family as usize].get(key as usize),
         }
     }
 
@@ -192,7 +196,7 @@ impl Names {
         let shown = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         match &self.form {
             Form::Numbered(head) => shown(head),
-            Form::Listed { entries, .. } => {
+            Form::Listed([entries, ..]) => {
                 let (first, last) = (&entries[0].key, &entries[entries.len() - 1].key);
                 let same = first.iter().zip(last).take_while(|(one, other)| one == other).count();
                 shown(&first[..same])
@@ -205,8 +209,8 @@ impl Names {
     pub fn longest(&self) -> usize {
         match &self.form {
             Form::Numbered(head) => head.len() + 1 + DIGITS,
-            Form::Listed { entries, counters } => {
-                entries.iter().chain(counters.iter()).map(|stored| stored.key.len()).max().unwrap_or_default()
+            Form::Listed(families) => {
+                families.iter().flat_map(|all| all.iter()).map(|stored| stored.key.len()).max().unwrap_or_default()
             }
         }
     }

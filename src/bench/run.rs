@@ -150,7 +150,8 @@ fn work(plan: &Plan, target: &Target<'_>, lines: Vec<Line>, nth: usize, threads:
         Target::Server(protocol, _) => {
             let requests = Requests::new(*protocol, plan.names.clone(), plan.values.clone(), plan.ttl_s);
             let (protocol, pipeline, timeout) = (*protocol, plan.pipeline, plan.timeout);
-            Engine { protocol, workload, requests, schedule, pipeline, timeout, coding, signal }.run(lines)
+            let cache_aside = plan.cache_aside.map(nanos);
+            Engine { protocol, workload, requests, schedule, pipeline, timeout, cache_aside, coding, signal }.run(lines)
         }
         Target::Store(connect) => {
             let recorder = || Recorder::new(schedule.from, plan.pace != Pace::Closed);
@@ -159,7 +160,8 @@ fn work(plan: &Plan, target: &Target<'_>, lines: Vec<Line>, nth: usize, threads:
                 Err(error) => return Part::failed(recorder(), error.message),
             };
             let (names, values, expiry) = (&plan.names, &plan.values, plan.expiry());
-            Worker { workload, names, values, expiry, schedule, coding, signal }.run(backend.as_mut())
+            Worker { workload, names, values, expiry, cache_aside: plan.cache_aside, schedule, coding, signal }
+                .run(backend.as_mut())
         }
     }
 }

@@ -79,6 +79,12 @@ impl Schedule {
         (self.left > 0 && due < self.until && !late).then_some(due)
     }
 
+    /// Whether the time is up, where there is one.
+    #[must_use]
+    pub fn is_over(&self, now: u64) -> bool {
+        now >= self.until
+    }
+
     /// The next request, which was due then, is sent.
     pub fn take(&mut self, due: u64) {
         if due >= self.from {

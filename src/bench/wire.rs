@@ -8,7 +8,7 @@ use std::mem;
 
 use itoa::Buffer;
 
-use super::names::{DIGITS, Names, push_digits};
+use super::names::{DIGITS, Family, Names, push_digits};
 use super::workload::{Job, Operation, Values};
 
 /// Who listens at the other end.
@@ -32,6 +32,8 @@ pub struct Requests {
     /// By the number of the operation: what stands before the key, or before the rest of it where keys
     /// are numbers; and what stands after it, or after the value's length.
     parts: [(Vec<u8>, Vec<u8>); Operation::ALL.len()],
+    /// The same of reads that shall find nothing.
+    absent: (Vec<u8>, Vec<u8>),
     /// Whether `parts` have all of a key but its digits.
     numbered: bool,
     /// What stands after a value.
@@ -59,12 +61,13 @@ impl Requests {
             };
             (before.as_bytes().to_vec(), after.as_bytes().to_vec())
         });
+        let mut absent = parts[Operation::Get as usize].clone();
         let mut numbered = false;
-        for operation in Operation::ALL {
-            if let Some(head) = names.numbered(operation.family()) {
-                let part = &mut parts[operation as usize].0;
-                push_length(protocol, head.len() + DIGITS, part);
-                part.extend_from_slice(&head);
+        let [get, set, del, incr] = parts.each_mut().map(|(before, _)| (before, Family::Entry));
+        for (before, family) in [get, set, del, (incr.0, Family::Counter), (&mut absent.0, Family::Absent)] {
+            if let Some(head) = names.numbered(family) {
+                push_length(protocol, head.len() + DIGITS, before);
+                before.extend_from_slice(&head);
                 numbered = true;
             }
         }
@@ -80,16 +83,16 @@ impl Requests {
             let flags = if values.flags() == 0 { String::new() } else { format!(" F{}", values.flags()) };
             parts[Operation::Set as usize].1 = format!(" T{ttl_s}{flags} MS\r\n").into_bytes();
         }
-        Requests { protocol, names, values, parts, numbered, tail: tail.into_bytes() }
+        Requests { protocol, names, values, parts, absent, numbered, tail: tail.into_bytes() }
     }
 
     /// Adds the request for `job` to `out`, or what stands before its value.
     pub fn encode(&self, job: &Job, out: &mut Vec<u8>) -> Request<'_> {
-        let (before, after) = &self.parts[job.operation as usize];
+        let (before, after) = if job.absent { &self.absent } else { &self.parts[job.operation as usize] };
         out.extend_from_slice(before);
         if self.numbered {
             push_digits(job.key, out);
-        } else if let Some(stored) = self.names.listed(job.operation.family(), job.key) {
+        } else if let Some(stored) = self.names.listed(job.family(), job.key) {
             push_length(self.protocol, stored.key.len(), out);
             out.extend_from_slice(&stored.key);
             if let Some(field) = &stored.field {
@@ -317,7 +320,7 @@ mod tests {
     use crate::layout;
 
     fn job(operation: Operation, key: u32, size: u32) -> Job {
-        Job { operation, key, offset: 0, size }
+        Job { operation, key, offset: 0, size, absent: false }
     }
 
     fn encoded(requests: &Requests, job: &Job) -> Vec<u8> {
@@ -335,7 +338,7 @@ mod tests {
         let names = |layout: &str, given: Option<Vec<Vec<u8>>>| {
             let layout = layout::parse(layout, None, Kind::Redis).unwrap();
             let keys = given.as_ref().map_or(100, |given| given.len() as u32);
-            Names::new(layout.as_ref(), "r", given, keys, true, 0).unwrap()
+            Names::new(layout.as_ref(), "r", given, keys, &[Family::Entry, Family::Counter], 0).unwrap()
         };
         let redis = Requests::new(Protocol::Redis, names("plain:", None), values.clone(), 60);
         let memcached = Requests::new(Protocol::Memcached, names("plain:", None), values.clone(), 60);
@@ -348,6 +351,8 @@ mod tests {
             assert_eq!(String::from_utf8(encoded(&redis, &job)).unwrap(), of_redis);
             assert_eq!(String::from_utf8(encoded(&memcached, &job)).unwrap(), of_memcached);
         }
+        let absent = Job { absent: true, ..job(Operation::Get, 42, 0) };
+        assert_eq!(encoded(&memcached, &absent), b"mg cachectl:bench:r:3000000000042 v\r\n");
         let given = names("plain:", Some(vec![b"a".to_vec(), b"b\xff".to_vec()]));
         let given = Requests::new(Protocol::Redis, given, values.clone(), 60);
         let counter = b"*2\r\n$4\r\nINCR\r\n$20\r\ncachectl:bench:r:2b\xff\r\n";
@@ -379,7 +384,7 @@ mod tests {
     #[test]
     fn memcached_is_told_the_flags_that_values_have() {
         let layout = layout::parse("aiocache://a", None, Kind::Memcached).unwrap();
-        let names = Names::new(layout.as_ref(), "r", None, 10, false, 0).unwrap();
+        let names = Names::new(layout.as_ref(), "r", None, 10, &[], 0).unwrap();
         let (values, _) = Values::given(&[b"abc".to_vec()], 5).unwrap();
         let requests = Requests::new(Protocol::Memcached, names, values, 60);
         let sent = encoded(&requests, &job(Operation::Set, 3, 3));

@@ -1,12 +1,13 @@
 //! One thread that asks one backend for one thing at a time, for stores that are no servers.
 
+use std::thread;
 use std::time::Duration;
 
 use super::coding::{Coding, Samples};
 use super::histogram::{Recorder, Times};
 use super::names::Names;
 use super::run::{Part, Signal};
-use super::schedule::Schedule;
+use super::schedule::{Schedule, nanos};
 use super::wire::Reply;
 use super::workload::{Job, Operation, Values, Workload};
 use crate::backend::{Backend, Error, ErrorKind};
@@ -25,6 +26,8 @@ pub struct Worker<'a> {
     pub values: &'a Values,
     /// How long entries stay.
     pub expiry: Expiry,
+    /// For how long a client computes what it has not found, before it writes it, where it does so.
+    pub cache_aside: Option<Duration>,
     /// When.
     pub schedule: Schedule,
     /// How values are encoded and decoded, where that is measured too, and what tells which.
@@ -38,40 +41,7 @@ impl Worker<'_> {
     #[must_use]
     pub fn run(mut self, backend: &mut dyn Backend) -> Part {
         let mut recorder = Recorder::new(self.schedule.from, self.schedule.is_open());
-        let mut samples = self.coding.map(|(coding, seed)| Samples::new(coding, seed));
-        let mut trouble = None;
-        let mut free_since = 0;
-        loop {
-            let now = self.signal.now();
-            self.signal.tell(now, &recorder);
-            let Some(due) = self.schedule.due(now).filter(|_| !self.signal.is_stopped()) else { break };
-            if due > now {
-                std::thread::sleep(Duration::from_nanos(due - now).min(WAIT_MOST));
-                continue;
-            }
-            self.schedule.take(due);
-            if due >= free_since {
-                recorder.late(due, now - due);
-            }
-            let job = self.workload.draw();
-            let answered = self.ask(&job, backend);
-            let done = self.signal.now();
-            free_since = done;
-            let (reply, value) = match answered {
-                Ok(answer) => answer,
-                Err(Error { kind: ErrorKind::Unreachable, message }) => {
-                    trouble = Some(message);
-                    break;
-                }
-                Err(error) => (Reply::Refused(kind(error.kind)), None),
-            };
-            recorder.reply(job.operation, Times { intended: due, sent: now, done }, job.size, reply);
-            if let Some(samples) = samples.as_mut().filter(|_| recorder.counts(due)) {
-                let (reads, waiting) = samples.parts();
-                waiting.replied(&job, reply, value.filter(|_| reads.draw()));
-                samples.measure(&mut recorder);
-            }
-        }
+        let trouble = self.work(backend, &mut recorder).err();
         let now = self.signal.now();
         Part {
             elapsed: Duration::from_nanos(now.saturating_sub(self.schedule.from)),
@@ -82,9 +52,78 @@ impl Worker<'_> {
         }
     }
 
+    fn work(&mut self, backend: &mut dyn Backend, recorder: &mut Recorder) -> Result<(), String> {
+        let mut samples = self.coding.map(|(coding, seed)| Samples::new(coding, seed));
+        let mut free_since = 0;
+        loop {
+            let now = self.signal.now();
+            self.signal.tell(now, recorder);
+            let Some(due) = self.schedule.due(now).filter(|_| !self.signal.is_stopped()) else { return Ok(()) };
+            if due > now {
+                thread::sleep(Duration::from_nanos(due - now).min(WAIT_MOST));
+                continue;
+            }
+            self.schedule.take(due);
+            if due >= free_since {
+                recorder.late(due, now - due);
+            }
+            let job = self.workload.draw();
+            let reply = self.does(&job, due, backend, recorder, samples.as_mut())?;
+            if let (Some(time), Operation::Get, Reply::Missing) = (self.cache_aside, job.operation, reply) {
+                let until = self.signal.now().saturating_add(nanos(time));
+                if self.computes(until) {
+                    let job = self.workload.fill(job.key);
+                    let intended = if self.schedule.is_open() { until } else { self.signal.now() };
+                    self.does(&job, intended, backend, recorder, samples.as_mut())?;
+                }
+            }
+            free_since = self.signal.now();
+        }
+    }
+
+    /// Waits until then; not when the run shall end before.
+    fn computes(&self, until: u64) -> bool {
+        loop {
+            let now = self.signal.now();
+            if self.signal.is_stopped() || self.schedule.is_over(now) {
+                return false;
+            }
+            if now >= until {
+                return true;
+            }
+            thread::sleep(Duration::from_nanos(until - now).min(WAIT_MOST));
+        }
+    }
+
+    /// Does a job and counts it.
+    fn does(
+        &self,
+        job: &Job,
+        intended: u64,
+        backend: &mut dyn Backend,
+        recorder: &mut Recorder,
+        samples: Option<&mut Samples<'_>>,
+    ) -> Result<Reply<'static>, String> {
+        let sent = self.signal.now();
+        let answered = self.ask(job, backend);
+        let done = self.signal.now();
+        let (reply, value) = match answered {
+            Ok(answer) => answer,
+            Err(Error { kind: ErrorKind::Unreachable, message }) => return Err(message),
+            Err(error) => (Reply::Refused(kind(error.kind)), None),
+        };
+        recorder.reply(job.operation, Times { intended, sent, done }, job.size, reply);
+        if let Some(samples) = samples.filter(|_| recorder.counts(intended)) {
+            let (reads, waiting) = samples.parts();
+            waiting.replied(job, reply, value.filter(|_| reads.draw()));
+            samples.measure(recorder);
+        }
+        Ok(reply)
+    }
+
     /// The answer, and the value where one was read.
     fn ask(&self, job: &Job, backend: &mut dyn Backend) -> Result<(Reply<'static>, Option<Vec<u8>>), Error> {
-        let key = self.names.of(job.operation.family(), job.key);
+        let key = self.names.of(job.family(), job.key);
         match job.operation {
             Operation::Get => {
                 let Some(entry) = backend.get_many(&[key])?.pop().flatten() else { return Ok((Reply::Missing, None)) };

@@ -34,12 +34,6 @@ impl Operation {
             Operation::Incr => "incr",
         }
     }
-
-    /// What it is done to.
-    #[must_use]
-    pub fn family(self) -> Family {
-        if self == Operation::Incr { Family::Counter } else { Family::Entry }
-    }
 }
 
 /// How many of all operations are which, by weight.
@@ -118,6 +112,20 @@ pub struct Job {
     pub offset: u32,
     /// How many bytes the value has.
     pub size: u32,
+    /// Whether it is a read that shall find nothing.
+    pub absent: bool,
+}
+
+impl Job {
+    /// What it is done to.
+    #[must_use]
+    pub fn family(&self) -> Family {
+        match self.operation {
+            _ if self.absent => Family::Absent,
+            Operation::Incr => Family::Counter,
+            _ => Family::Entry,
+        }
+    }
 }
 
 /// What values are parts of: random bytes, in which each begins somewhere else, so that few are alike; or
@@ -176,6 +184,7 @@ pub struct Workload {
     keys: Keys,
     sizes: Sizes,
     rng: Rng,
+    hit_rate: Option<f64>,
 }
 
 impl Workload {
@@ -185,7 +194,13 @@ impl Workload {
         let used: Vec<Operation> = Operation::ALL.into_iter().filter(|one| mix[*one as usize] > 0).collect();
         let only = if let [only] = used[..] { Some(only) } else { None };
         let rng = Rng::with_seed(seed.wrapping_add((nth as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)));
-        Workload { mix, only, keys: Keys::new(keys, distribution, nth), sizes, rng }
+        Workload { mix, only, keys: Keys::new(keys, distribution, nth), sizes, rng, hit_rate: None }
+    }
+
+    /// The same, with such a share of the reads for entries that are there, where it is not for all of them.
+    #[must_use]
+    pub fn hitting(self, hit_rate: Option<f64>) -> Workload {
+        Workload { hit_rate, ..self }
     }
 
     /// The next job.
@@ -194,18 +209,19 @@ impl Workload {
         let operation = self.only.unwrap_or_else(|| Operation::ALL[weighted(rng, self.mix.iter().copied())]);
         let key = self.keys.draw(operation, rng);
         match operation {
-            Operation::Set => {
-                let (offset, size) = self.sizes.draw(rng);
-                Job { operation, key, offset, size }
+            Operation::Set => self.fill(key),
+            Operation::Get => {
+                let absent = self.hit_rate.is_some_and(|rate| rng.f64() >= rate);
+                Job { operation, key, offset: 0, size: 0, absent }
             }
-            _ => Job { operation, key, offset: 0, size: 0 },
+            Operation::Del | Operation::Incr => Job { operation, key, offset: 0, size: 0, absent: false },
         }
     }
 
-    /// A job that writes `key`, for what is written before.
-    pub fn preload(&mut self, key: u32) -> Job {
+    /// A job that writes `key`, whatever the mix: before the load, or after a miss.
+    pub fn fill(&mut self, key: u32) -> Job {
         let (offset, size) = self.sizes.draw(&mut self.rng);
-        Job { operation: Operation::Set, key, offset, size }
+        Job { operation: Operation::Set, key, offset, size, absent: false }
     }
 }
 
@@ -417,6 +433,18 @@ mod tests {
         let mut load = workload([0, 1, 0, 0], 10, Distribution::Uniform, sizes);
         let place = |value: &[u8]| given.iter().position(|one| one == value).unwrap() as u32;
         check("given", &[1.0; 4], || place(values.of(&load.draw())));
+    }
+
+    #[test]
+    fn reads_hit_as_often_as_asked() {
+        for rate in [0.0, 0.2, 0.8, 0.999] {
+            let some = Sizes::Range(1, 1);
+            let mut load = workload([9, 1, 0, 0], 10, Distribution::Uniform, some).hitting(Some(rate));
+            check("hit rate", &[rate * 9.0, (1.0 - rate) * 9.0, 1.0], || match load.draw() {
+                Job { operation: Operation::Set, absent, .. } => 2 + u32::from(absent),
+                Job { absent, .. } => u32::from(absent),
+            });
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -194,4 +195,75 @@ fn what_encoding_and_decoding_take_is_told_apart() {
     let mixed = env.file("mixed.jsonl", mixed);
     let told = env.fails(["-b", "dummy:", "bench", "--decode", "--value-from", mixed.to_str().unwrap()], 2);
     assert!(told.contains("about one chain"), "{told}");
+}
+
+fn record(env: &Env, url: &str, args: &[&str]) -> Value {
+    serde_json::from_str(&env.ok([&["-b", url], args, &["-o", "json"]].concat())).unwrap()
+}
+
+fn number(record: &Value, path: &str) -> f64 {
+    record.pointer(path).and_then(Value::as_f64).unwrap_or_else(|| panic!("no number {path} in {record}"))
+}
+
+#[test]
+fn reads_hit_as_often_as_asked() {
+    let (server, memcached, env) = (Server::start(&[]), Memcached::start(&[]), Env::new());
+    for (url, layout) in [
+        (&server.url()[..], "plain:"),
+        (&server.url(), "rtc://app"),
+        (&memcached.url(), "plain:"),
+        ("memory:", "plain:"),
+    ] {
+        for share in [0.0, 0.35, 0.8, 1.0] {
+            let percent = format!("{}%", share * 100.0);
+            let load = ["--mix", "get=4,set=1", "--requests", "5000", "--key-count", "200", "--clients", "5"];
+            let told = record(&env, url, &[&["-l", layout, "bench", "--hit-rate", &percent][..], &load].concat());
+            let reads = number(&told, "/operations/0/count");
+            // Four deviations, as many as one of 16,000 runs has.
+            let bound = 4.0 * (share * (1.0 - share) / reads).sqrt();
+            let found = number(&told, "/hit_rate");
+            // The record has three digits.
+            assert!((found - share).abs() <= bound + 0.0005, "{url} {layout}: {share} is {found}, bound {bound}");
+            assert_eq!(number(&told, "/hit_rate_asked"), share);
+        }
+    }
+    assert_eq!(keys_left(&server), redis::Value::Int(0));
+    env.fails(["-b", &memcached.url(), "ls"], 1);
+    let text = env.ok(["-b", &server.url(), "bench", "--hit-rate", "50%", "--requests", "500"]);
+    assert!(text.contains("hits: 50.0 % asked for, "), "{text}");
+}
+
+#[test]
+fn what_is_not_found_is_computed_and_written_while_others_go_on() {
+    let (server, memcached, env) = (Server::start(&[]), Memcached::start(&[]), Env::new());
+    let disk = format!("disk://{}", env.path("cache").display());
+    let backends = [
+        (&server.url()[..], "plain:"),
+        (&server.url(), "rtc://app"),
+        (&server.url(), "pyredis-cache://Class/Student"),
+        (&memcached.url(), "plain:"),
+        (&disk, "plain:"),
+    ];
+    for (url, layout) in backends {
+        for pace in [&[][..], &["--rate", "1000"]] {
+            let load = ["--no-preload", "--mix", "get", "--key-count", "40", "--clients", "20", "--requests", "1000"];
+            let line =
+                [&["-l", layout, "bench", "--cache-aside=50ms", "--key-distribution", "sequential"][..], &load, pace];
+            let told = record(&env, url, &line.concat());
+            let (misses, sets) = (number(&told, "/operations/0/misses"), number(&told, "/operations/1/count"));
+            assert_eq!((misses, number(&told, "/errors")), (sets, 0.0), "{url} {layout}: {told}");
+            // Each key is missed at least once, and no more than every client can before one has written it.
+            assert!((40.0..=800.0).contains(&misses), "{url} {layout}: {told}");
+            // One after the other they would take 2 s at least.
+            assert!(number(&told, "/elapsed_s") < 1.9, "{url} {layout}: {told}");
+        }
+    }
+    assert_eq!(keys_left(&server), redis::Value::Int(0));
+    // A run is over when its time is, whatever is being computed.
+    for url in [&server.url()[..], "memory:"] {
+        let line = ["-b", url, "bench", "--no-preload", "--mix", "get", "--duration", "1s", "--cache-aside=60s"];
+        let ran = env.run(line);
+        assert!(ran.took < Duration::from_secs(20) && ran.stderr().is_empty(), "{ran}");
+        assert!(ran.ok().contains("cache-aside: a miss was written 60.00 s later"));
+    }
 }

@@ -152,12 +152,27 @@ pub fn sizes_text(sizes: &Sizes) -> Option<String> {
     }
 }
 
+/// Reads a percentage from none to all, as a share.
+pub fn hit_rate(text: &str) -> Result<f64, String> {
+    match text.strip_suffix('%').unwrap_or(text).trim().parse::<f64>() {
+        Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(percent / 100.0),
+        _ => Err("expected a percentage from 0 to 100, such as 80%".to_owned()),
+    }
+}
+
 /// Reads a percentage, as a share.
 pub fn share(text: &str) -> Result<f64, String> {
     match text.strip_suffix('%').unwrap_or(text).trim().parse::<f64>() {
         Ok(percent) if (0.0..100.0).contains(&percent) => Ok(percent / 100.0),
         _ => Err("expected a percentage from 0 to below 100, such as 5%".to_owned()),
     }
+}
+
+/// Reads a length of time that may be less than a second, or have a fraction: `250us`, `1.5ms`, `2s`, `1m30s`.
+pub fn short_time(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("`{text}` is not a length of time: expected such as 5ms, 250us, 1.5s");
+    let span: jiff::SignedDuration = text.parse().map_err(|_| wrong())?;
+    Duration::try_from(span).map_err(|_| wrong())
 }
 
 /// Reads a percentage that is more than none and may be all, as a share.
@@ -192,6 +207,14 @@ mod tests {
         assert_eq!((share("5%"), share("0.5")), (Ok(0.05), Ok(0.005)));
         for wrong in ["", "%", "-1%", "100%", "nan", "5%%"] {
             assert!(share(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(short_time("1.5ms"), Ok(Duration::from_micros(1500)));
+        assert_eq!(
+            (short_time("250us"), short_time("2s")),
+            (Ok(Duration::from_micros(250)), Ok(Duration::from_secs(2)))
+        );
+        for wrong in ["", "5", "-1ms", "x"] {
+            assert!(short_time(wrong).is_err(), "{wrong}");
         }
         assert_eq!((share_of_all("100%"), share_of_all("0.5")), (Ok(1.0), Ok(0.005)));
         for wrong in ["", "0%", "101%", "nan"] {

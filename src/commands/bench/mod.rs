@@ -29,7 +29,7 @@ use super::guard::{Effect, Yes};
 use super::{Global, arguments as typed, lines, target};
 use crate::backend::{self, Backend, Connect, Dial, Options, Server};
 use crate::bench::{
-    Distribution, End, Mix, Names, Operation, Pace, Plan, Progress, Protocol, Sizes, Summary, Target, Values,
+    Distribution, End, Family, Mix, Names, Operation, Pace, Plan, Progress, Protocol, Sizes, Summary, Target, Values,
     run as load,
 };
 use crate::entry::{Kind, Ttl};
@@ -78,6 +78,13 @@ pub struct Args {
     /// How much of the load is what: get, set, del and incr
     #[arg(long, value_name = "NAME=WEIGHT,…", default_value = "get=90,set=10", value_parser = arguments::mix)]
     mix: Weights,
+    /// Have a client that reads what is not there wait for TIME, as an application computes it, and then write it
+    #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "0s")]
+    #[arg(value_parser = arguments::short_time)]
+    cache_aside: Option<Duration>,
+    /// Which share of the reads is for entries that are there; the others are for names that nobody writes
+    #[arg(long, value_name = "PERCENT", value_parser = arguments::hit_rate, conflicts_with = "no_preload")]
+    hit_rate: Option<f64>,
     /// Use the names in FILE, one a line, after the run's own prefix; - is stdin
     #[arg(long, value_name = "FILE", conflicts_with = "key_count")]
     keys: Option<OsString>,
@@ -225,8 +232,10 @@ fn plan(args: &Args, global: &Global, kind: Kind, options: &Options) -> Result<P
         return Err(Stop::usage("this layout is for Redis: its library knows no other store").into());
     }
     let run = format!("{:08x}", fastrand::u32(..));
-    let counters = args.mix.0[Operation::Incr as usize] > 0;
-    let names = Names::new(layout.as_ref(), &run, given, keys, counters, args.tag_count);
+    let counters = (args.mix.0[Operation::Incr as usize] > 0).then_some(Family::Counter);
+    let absent = args.hit_rate.and(Some(Family::Absent));
+    let families: Vec<Family> = [Some(Family::Entry), counters, absent].into_iter().flatten().collect();
+    let names = Names::new(layout.as_ref(), &run, given, keys, &families, args.tag_count);
     let names = names.map_err(|error| Stop::usage(error.to_string()))?;
     let end = match (args.requests, args.duration.or(args.sweep)) {
         (Some(requests), _) => End::Requests(requests),
@@ -252,6 +261,8 @@ fn plan(args: &Args, global: &Global, kind: Kind, options: &Options) -> Result<P
         warmup: args.warmup,
         end,
         mix: args.mix.0,
+        hit_rate: args.hit_rate,
+        cache_aside: args.cache_aside,
         keys,
         distribution: args.key_distribution,
         sizes: args.value_size.clone(),

@@ -300,6 +300,8 @@ impl Report<'_> {
             .with("latency_us", latencies(&self.all.latency))
             .with("service_us", self.tally.service.as_ref().map(latencies).map_or(Value::Null, Value::Object))
             .with("offered", offered.unwrap_or_default())
+            .with("hit_rate_asked", plan.hit_rate.map_or(Value::Null, rounded))
+            .with("cache_aside_us", plan.cache_aside.map_or(Value::Null, |time| us(time.as_secs_f64() * 1e9)))
             .with("hit_rate", self.hit_rate().map_or(Value::Null, rounded))
             .with("littles_law", self.littles_law().map_or(Value::Null, rounded))
             .with("client_cpu_us_per_operation", rounded(cpu_us))
@@ -468,6 +470,15 @@ impl Report<'_> {
             ));
         }
         lines.extend(self.pace_sentences());
+        if let Some((asked, found)) = self.plan.hit_rate.zip(self.hit_rate()) {
+            lines.push(format!("hits: {:.1} % asked for, {:.1} % found", 100.0 * asked, 100.0 * found));
+        }
+        if let Some(compute) = self.plan.cache_aside {
+            let compute = time(compute.as_secs_f64() * 1e9);
+            lines.push(format!(
+                "cache-aside: a miss was written {compute} later; its set is none of the requests asked for"
+            ));
+        }
         if self.tally.errors_count() > 0 {
             let kinds: Vec<String> = self.tally.errors.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
             lines.push(format!("errors: {} ({})", self.tally.errors_count(), kinds.join(", ")));
