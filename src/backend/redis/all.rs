@@ -5,9 +5,9 @@ use std::ops::ControlFlow;
 use redis::{Cmd, Value, cmd};
 
 use super::nodes::Nodes;
-use super::{command, hot, info, read, survey};
+use super::{command, info, read, survey};
 use crate::backend::survey::{Observation, Observer, Plan, Sample, Surveyed};
-use crate::backend::{Error, ErrorKind, Heat, Search, Server};
+use crate::backend::{Error, ErrorKind, Server};
 use crate::limits::Limits;
 
 /// How many keys there are; `None` where the user may not ask, or not all answer.
@@ -169,21 +169,4 @@ impl Observer for Together<'_> {
         self.met = self.before + met;
         self.observer.turn(self.met)
     }
-}
-
-/// The most used keys: of a cluster, of each primary in its share of the time.
-pub fn hottest(nodes: &mut Nodes, most: usize, search: &mut Search<'_>) -> Result<Vec<Heat>, Error> {
-    let primaries = nodes.primaries()?;
-    let time = search.time / u32::try_from(primaries.len()).unwrap_or(u32::MAX);
-    let mut heats = Vec::new();
-    for node in primaries {
-        let link = nodes.link(node);
-        heats.extend(match search.monitor {
-            true => hot::watched(link, most, time, search.wait)?,
-            false => hot::asked(link, most, time, search.wait)?,
-        });
-    }
-    heats.sort_unstable_by(|a, b| b.uses.cmp(&a.uses).then_with(|| a.key.cmp(&b.key)));
-    heats.truncate(most);
-    Ok(heats)
 }

@@ -5,17 +5,18 @@
 //! of its speed: so it is never used unless asked for, and ends at its time whatever comes.
 
 use std::io::{self, BufRead as _, Read as _};
-use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use foldhash::HashMap;
 use redis::{RedisResult, Value, cmd};
 
 use super::frames::{Frame, Frames};
-use super::link::{Link, Trouble};
+use super::link::Trouble;
+use super::nodes::Nodes;
 use super::reply::malformed;
 use super::{command, fault, read};
-use crate::backend::{Error, Heat};
+use crate::backend::net::Stream;
+use crate::backend::{Error, Heat, Search};
 
 /// Keys that are counted at the same time. Those that came once only go when there are more.
 const KEYS_MOST: usize = 100_000;
@@ -86,24 +87,36 @@ const ALL_KEYS: &[&str] =
     &["del", "exists", "mget", "pfcount", "sdiff", "sinter", "sunion", "touch", "unlink", "watch"];
 const SECOND_KEYS: &[&str] = &["debug", "memory", "object", "xgroup", "xinfo", "bitop"];
 
-/// The `most` most used keys of a time, by HOTKEYS. `wait` waits, and says whether to go on.
-pub fn asked(
-    link: &mut Link,
-    most: usize,
-    time: Duration,
-    wait: &mut dyn FnMut(Duration) -> ControlFlow<()>,
-) -> Result<Vec<Heat>, Error> {
+/// The `most` most used keys of a time: of the one server, or of all primaries, which are watched at the same time.
+pub fn hottest(nodes: &mut Nodes, most: usize, search: &mut Search<'_>) -> Result<Vec<Heat>, Error> {
+    let primaries = nodes.primaries()?;
+    let mut heats = match search.monitor {
+        true => watched(nodes, &primaries, search)?,
+        false => asked(nodes, &primaries, most, search)?,
+    };
+    heats.sort_unstable_by(|a, b| b.uses.cmp(&a.uses).then_with(|| a.key.cmp(&b.key)));
+    heats.truncate(most);
+    Ok(heats)
+}
+
+/// By HOTKEYS.
+fn asked(nodes: &mut Nodes, primaries: &[usize], most: usize, search: &mut Search<'_>) -> Result<Vec<Heat>, Error> {
     let kept = most.clamp(*KEPT.start(), *KEPT.end()).to_string();
     // It ends by itself should we not be there any more.
-    let seconds = time.as_secs().max(1).to_string();
+    let seconds = search.time.as_secs().max(1).to_string();
     let start = [&b"START"[..], b"METRICS", b"1", b"CPU", b"COUNT", kept.as_bytes(), b"DURATION", seconds.as_bytes()];
-    link.ask_one("cannot have the server find hot keys", command("HOTKEYS", &start))?;
-    let _ = wait(time);
-    let told = link.ask_one("cannot read the hot keys", command("HOTKEYS", &[b"GET"]));
-    let _ = link.ask_one("cannot end the search for hot keys", command("HOTKEYS", &[b"STOP"]));
-    let _ = link.ask_one("cannot forget the hot keys", command("HOTKEYS", &[b"RESET"]));
-    let mut heats = by_cpu(told?)?;
-    heats.truncate(most);
+    for node in primaries {
+        nodes.link(*node).ask_one("cannot have the server find hot keys", command("HOTKEYS", &start))?;
+    }
+    let _ = (search.wait)(search.time);
+    let mut heats = Vec::new();
+    for node in primaries {
+        let link = nodes.link(*node);
+        let told = link.ask_one("cannot read the hot keys", command("HOTKEYS", &[b"GET"]));
+        let _ = link.ask_one("cannot end the search for hot keys", command("HOTKEYS", &[b"STOP"]));
+        let _ = link.ask_one("cannot forget the hot keys", command("HOTKEYS", &[b"RESET"]));
+        heats.extend(by_cpu(told?)?);
+    }
     Ok(heats)
 }
 
@@ -129,56 +142,86 @@ fn by_cpu(told: Value) -> Result<Vec<Heat>, Error> {
     Ok(Vec::new())
 }
 
-/// The `most` keys that most commands named within a time, by MONITOR.
-pub fn watched(
-    link: &mut Link,
-    most: usize,
-    time: Duration,
-    wait: &mut dyn FnMut(Duration) -> ControlFlow<()>,
-) -> Result<Vec<Heat>, Error> {
-    let database = link.database();
-    let label = link.label().to_owned();
+/// By MONITOR.
+fn watched(nodes: &mut Nodes, primaries: &[usize], search: &mut Search<'_>) -> Result<Vec<Heat>, Error> {
     let mut counts: HashMap<Vec<u8>, u64> = HashMap::default();
-    let watched = link.converse(|stream| {
-        stream.send(&cmd("MONITOR").get_packed_command())?;
-        match Frames::new(stream.reply()).one(&mut Vec::new(), 64)? {
-            Frame::Bytes(_) => {}
-            Frame::Refused(error) => {
-                return Err(fault::refused(&label, "cannot watch commands", &error).into());
+    let watched = watch(nodes, primaries, search, &mut counts);
+    // They would go on watching.
+    primaries.iter().for_each(|node| nodes.link(*node).hang_up());
+    watched?;
+    Ok(counts.into_iter().map(|(key, uses)| Heat { key, uses, unit: "commands" }).collect())
+}
+
+fn watch(
+    nodes: &mut Nodes,
+    primaries: &[usize],
+    search: &mut Search<'_>,
+    counts: &mut HashMap<Vec<u8>, u64>,
+) -> Result<(), Error> {
+    for node in primaries {
+        let link = nodes.link(*node);
+        let label = link.label().to_owned();
+        link.converse(|stream| {
+            stream.send(&cmd("MONITOR").get_packed_command())?;
+            match Frames::new(stream.reply()).one(&mut Vec::new(), 64)? {
+                Frame::Bytes(_) => Ok(()),
+                Frame::Refused(error) => Err(fault::refused(&label, "cannot watch commands", &error).into()),
+                _ => Err(malformed().into()),
             }
-            _ => return Err(malformed().into()),
+        })?;
+    }
+    let end = Instant::now() + search.time;
+    let look = LOOK / u32::try_from(primaries.len()).unwrap_or(u32::MAX);
+    let mut lines: Vec<Line> = primaries.iter().map(|_| Line::default()).collect();
+    while Instant::now() < end && (search.wait)(Duration::ZERO).is_continue() {
+        for (node, line) in primaries.iter().zip(&mut lines) {
+            let link = nodes.link(*node);
+            let database = link.database();
+            link.converse(|stream| line.read(stream, look, database, counts))?;
         }
-        let end = Instant::now() + time;
-        let (mut line, mut is_counted) = (Vec::new(), false);
-        while Instant::now() < end && wait(Duration::ZERO).is_continue() {
-            let left = (COMMAND_MOST - line.len()) as u64;
-            match stream.within(LOOK).take(left).read_until(b'\n', &mut line) {
-                Ok(0) => return Err(Trouble::from(io::Error::from(io::ErrorKind::UnexpectedEof))),
+    }
+    Ok(())
+}
+
+/// A line that is read as it comes.
+#[derive(Default)]
+struct Line {
+    bytes: Vec<u8>,
+    is_counted: bool,
+}
+
+impl Line {
+    /// Reads lines for a time, or until none comes within it, and counts their keys.
+    fn read(
+        &mut self,
+        stream: &mut Stream,
+        time: Duration,
+        database: i64,
+        counts: &mut HashMap<Vec<u8>, u64>,
+    ) -> Result<(), Trouble> {
+        let start = Instant::now();
+        while start.elapsed() < time {
+            let left = (COMMAND_MOST - self.bytes.len()) as u64;
+            match stream.within(time).take(left).read_until(b'\n', &mut self.bytes) {
+                Ok(0) => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
                 Ok(_) => {
-                    let is_whole = line.ends_with(b"\n");
-                    if !is_whole && line.len() < COMMAND_MOST {
+                    let is_whole = self.bytes.ends_with(b"\n");
+                    if !is_whole && self.bytes.len() < COMMAND_MOST {
                         continue;
                     }
-                    if !is_counted {
-                        count(&line, database, &mut counts)?;
+                    if !self.is_counted {
+                        count(&self.bytes, database, counts)?;
                     }
                     // What follows of one that is longer is passed over.
-                    is_counted = !is_whole;
-                    line.clear();
+                    self.is_counted = !is_whole;
+                    self.bytes.clear();
                 }
-                Err(error) if matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock) => {}
+                Err(error) if matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock) => break,
                 Err(error) => return Err(error.into()),
             }
         }
         Ok(())
-    });
-    // It would go on watching.
-    link.hang_up();
-    watched?;
-    let mut heats: Vec<Heat> = counts.into_iter().map(|(key, uses)| Heat { key, uses, unit: "commands" }).collect();
-    heats.sort_unstable_by(|a, b| b.uses.cmp(&a.uses).then_with(|| a.key.cmp(&b.key)));
-    heats.truncate(most);
-    Ok(heats)
+    }
 }
 
 /// Counts the keys of a line: `+1700000000.123456 [0 127.0.0.1:5000] "get" "key"`.

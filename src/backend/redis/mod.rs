@@ -256,7 +256,7 @@ impl Backend for Redis {
     }
 
     fn hottest(&mut self, most: usize, search: &mut Search<'_>) -> Result<Vec<Heat>, Error> {
-        all::hottest(&mut self.nodes, most, search)
+        hot::hottest(&mut self.nodes, most, search)
     }
 
     fn increment(&mut self, key: &StoredKey, by: i64, expiry: Expiry) -> Result<i128, Error> {
