@@ -213,6 +213,8 @@ pub struct Options {
     pub tls_client: Option<(PathBuf, PathBuf)>,
     /// Trust any certificate.
     pub tls_insecure: bool,
+    /// Read from replicas, and write nothing.
+    pub replica: bool,
     /// Says to the user what is to be known at once, such as that a server is one of several.
     pub tell: fn(&str),
 }
@@ -251,7 +253,11 @@ pub const BACKENDS: &[Row] = &[
 /// # Errors
 /// When no backend has the scheme, or the backend refuses the URL.
 pub fn parse(url: &str, options: &Options) -> Result<Connect, UrlError> {
-    (row(url)?.parse)(url, options)
+    let row = row(url)?;
+    if options.replica && ![redis::CLUSTER.schemes, redis::SENTINEL.schemes].contains(&row.schemes) {
+        return Err(UrlError::new("--replica is for redis+cluster:// and redis+sentinel://: this names one store"));
+    }
+    (row.parse)(url, options)
 }
 
 /// What kind of backend `url` names, without a connection.

@@ -64,6 +64,9 @@ pub struct Flags {
     /// Trust any certificate: anyone on the way can read and change everything
     #[arg(long, global = true)]
     pub tls_insecure: bool,
+    /// Read from replicas of a cluster or of what sentinels watch; they may be a little behind. Nothing can be written
+    #[arg(long, global = true)]
+    pub replica: bool,
     /// Colours in text output
     #[arg(long, value_name = "WHEN", value_enum, global = true, default_value_t)]
     pub color: Colour,
@@ -106,7 +109,8 @@ impl Flags {
             ("tls_cert", &self.tls_cert),
             ("tls_key", &self.tls_key),
         ];
-        let switches = [("ask_password", self.ask_password), ("tls_insecure", self.tls_insecure)];
+        let switches =
+            [("ask_password", self.ask_password), ("tls_insecure", self.tls_insecure), ("replica", self.replica)];
         // Of a limit that is there twice, the last holds.
         let limits = self.max.iter().rev().filter_map(|text| text.split_once('='));
         let limits = limits.map(|(name, number)| (format!("limits.{name}"), Value::Text(number.to_owned())));

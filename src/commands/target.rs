@@ -126,6 +126,7 @@ fn options(global: &Global) -> Result<Options> {
         tls_ca: global.tls("tls_ca"),
         tls_client: global.tls("tls_cert").zip(global.tls("tls_key")),
         tls_insecure: global.profile.is_on("tls_insecure"),
+        replica: global.profile.is_on("replica"),
         tell: if global.quiet { |_| () } else { render::remark },
     })
 }

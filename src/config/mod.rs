@@ -94,6 +94,7 @@ pub const KEYS: &[Key] = &[
     Key::new("namespace", Takes::Text).flag("--namespace").variable("CACHECTL_NAMESPACE"),
     Key::new("read_only", Takes::Switch).default("false"),
     Key::new("protected", Takes::Switch).default("false"),
+    Key::new("replica", Takes::Switch).flag("--replica").default("false"),
     Key::new("timeout", Takes::Text).flag("--timeout").default("5s"),
     Key::new("limits", Takes::Limits).flag("--max"),
     Key::new("password", Takes::Secret).variable("CACHECTL_PASSWORD").group(PASSWORD),

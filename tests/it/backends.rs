@@ -110,6 +110,7 @@ pub fn options() -> Options {
         tls_ca: None,
         tls_client: None,
         tls_insecure: false,
+        replica: false,
         tell: |_| (),
     }
 }

@@ -223,13 +223,31 @@ fn send(slot: usize, from: &Server, to: &Server) {
     }
 }
 
-/// Ends it: the slot is the other node's.
+/// Ends it: the slot is the other node's. The nodes agree on that before anything else moves: two that take slots at
+/// the same time may do so in the same epoch, and one of the slots is nobody's then.
 fn hand_over(slot: usize, cluster: &Cluster, to: &Server) {
-    let (slot, target) = (slot.to_string(), to.says(&["CLUSTER", "MYID"]));
-    to.command(&[b"CLUSTER", b"SETSLOT", slot.as_bytes(), b"NODE", target.as_bytes()]);
+    let (number, target) = (slot.to_string(), to.says(&["CLUSTER", "MYID"]));
+    to.command(&[b"CLUSTER", b"SETSLOT", number.as_bytes(), b"NODE", target.as_bytes()]);
     for node in &cluster.nodes {
-        node.command(&[b"CLUSTER", b"SETSLOT", slot.as_bytes(), b"NODE", target.as_bytes()]);
+        node.command(&[b"CLUSTER", b"SETSLOT", number.as_bytes(), b"NODE", target.as_bytes()]);
     }
+    until("the nodes agree whose the slot is", || {
+        let views: BTreeSet<Vec<String>> = cluster.nodes.iter().map(view).collect();
+        views.len() == 1 && has(to, slot)
+    });
+}
+
+/// Of each node its name, epoch and slots, as one of them sees them.
+fn view(node: &Server) -> Vec<String> {
+    let told = node.says(&["CLUSTER", "NODES"]);
+    let lines = told.lines().map(|line| {
+        let words: Vec<&str> = line.split(' ').collect();
+        let slots = words[8..].iter().filter(|word| !word.starts_with('['));
+        [words[0], words[6]].iter().chain(slots).copied().collect::<Vec<_>>().join(" ")
+    });
+    let mut lines: Vec<String> = lines.collect();
+    lines.sort();
+    lines
 }
 
 /// All keys of a scan, with something done after each page.
@@ -333,6 +351,52 @@ fn a_replica_that_takes_over_during_a_walk_is_walked_over() {
     assert_eq!(keys.difference(&seen).collect::<Vec<_>>(), Vec::<&String>::new());
     assert!(backend.get_many(&[StoredKey::new(of_first)]).unwrap()[0].is_some());
     assert_eq!(backend.count(), Ok(Some(3000)));
+}
+
+/// A primary is killed while keys are deleted: what was not done is said, and the same command goes on.
+#[test]
+fn a_primary_that_dies_among_deletions_leaves_them_resumable() {
+    let mut cluster = Cluster::start(3, 1);
+    fill(&cluster.url(), 30_000);
+    let size = |node: &Server| node.command(&[b"DBSIZE"]);
+    until("the replica has all keys", || size(&cluster.nodes[3]) == size(&cluster.nodes[0]));
+    let env = Env::new().with("CACHECTL_BACKEND", format!("redis+cluster://127.0.0.1:{}", cluster.nodes[1].port));
+    let (before, deletes) = (size(&cluster.nodes[0]), ["--timeout", "10s", "del", "--match", "key:*", "--yes"]);
+    let ran = std::thread::scope(|scope| {
+        let ran = scope.spawn(|| env.run(deletes));
+        let first = cluster.nodes.remove(0);
+        until("deletion has begun", || size(&first) != before);
+        drop(first);
+        ran.join().unwrap()
+    });
+    assert!(matches!(ran.status, Some(0 | 7)) && ran.stdout.is_empty(), "{ran}");
+    assert!(ran.status == Some(0) || ran.stderr().contains("the same command goes on"), "{ran}");
+    // What the primary had not told its replica yet is there again.
+    assert!(matches!(env.run(deletes).status, Some(0 | 1)));
+    assert_eq!(env.run(["ls"]).status, Some(1));
+}
+
+#[test]
+fn replicas_are_read_and_never_written() {
+    let cluster = Cluster::start(2, 2);
+    let keys = fill(&cluster.url(), 300);
+    let (primaries, replicas) = cluster.nodes.split_at(2);
+    let size = |node: &Server| node.command(&[b"DBSIZE"]);
+    until("the replicas have all keys", || primaries.iter().map(size).eq(replicas.iter().map(size)));
+    for node in &cluster.nodes {
+        node.command(&[b"CONFIG", b"RESETSTAT"]);
+    }
+    let env = Env::new().with("CACHECTL_BACKEND", cluster.url());
+    let all: Vec<&str> = keys.iter().map(String::as_str).collect();
+    assert_eq!(env.ok([&["--replica", "get", "-o", "jsonl"], &all[..]].concat()).matches("\"hit\": true").count(), 300);
+    assert_eq!(lines(&env.ok(["--replica", "ls"])), keys);
+    let asked = |node: &Server| ["cmdstat_getrange", "cmdstat_scan"].map(|one| node.info("commandstats").contains(one));
+    assert!(replicas.iter().all(|node| asked(node) == [true; 2]), "the replicas answered");
+    assert!(primaries.iter().all(|node| asked(node) == [false; 2]), "and the primaries were left in peace");
+    for writes in [&["set", "k", "1"][..], &["del", "key:0000"], &["incr", "n"], &["raw", "SET", "k", "1"]] {
+        assert!(env.fails([&["--replica"], writes].concat(), 2).contains("--replica only reads"), "{writes:?}");
+    }
+    assert!(env.fails(["--replica", "-b", &primaries[0].url(), "ls"], 2).contains("names one store"));
 }
 
 #[test]

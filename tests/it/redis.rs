@@ -23,6 +23,7 @@ fn options() -> Options {
         tls_ca: None,
         tls_client: None,
         tls_insecure: false,
+        replica: false,
         tell: |_| (),
     }
 }

@@ -29,6 +29,7 @@ fn the_primary_is_found_and_found_again_after_a_failover() {
         env.ok(["set", "k", "1"]);
         assert_eq!(env.ok(["get", "k"]), "1\n");
     }
+    assert_eq!(replica_reads(&list), "1\n");
     assert_eq!(primary.command_in(2, &[b"GET", b"k"]), redis::Value::BulkString(b"1".to_vec()));
 
     let url = format!("redis+sentinel://{list}/shop/0?protocol=3");
@@ -50,6 +51,14 @@ fn the_primary_is_found_and_found_again_after_a_failover() {
     assert_eq!(backend.set_many(&[write("after", "v")]).unwrap(), [true]);
     assert_eq!(replica.command(&[b"EXISTS", b"after"]), redis::Value::Int(1));
     assert!(backend.label().contains("/shop/0"), "{}", backend.label());
+}
+
+/// What `get --replica` prints of a key in database 2, as soon as the replica has it.
+fn replica_reads(list: &str) -> String {
+    let env = Env::new().with("CACHECTL_BACKEND", format!("redis+sentinel://{list}/shop/2"));
+    until("the replica has the key", || env.run(["--replica", "get", "k"]).status == Some(0));
+    assert!(env.fails(["--replica", "set", "k", "2"], 2).contains("--replica only reads"));
+    env.ok(["--replica", "get", "k"])
 }
 
 #[test]

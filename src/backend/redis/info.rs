@@ -189,7 +189,7 @@ pub fn is_clustered(hello: Value) -> bool {
 }
 
 /// Names and values, which RESP2 has in turn and RESP3 in a map. What is no scalar is passed over.
-fn pairs(reply: Value) -> Said {
+pub fn pairs(reply: Value) -> Said {
     let items: Vec<Value> = match reply {
         Value::Array(items) => items,
         Value::Map(pairs) => pairs.into_iter().flat_map(|(name, value)| [name, value]).collect(),

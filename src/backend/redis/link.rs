@@ -291,12 +291,13 @@ impl Link {
     fn reopen(&mut self) -> Result<(), Error> {
         let Topology::Sentinel(sentinels) = &self.target.topology else { return self.enter() };
         let (sentinels, options) = (sentinels.clone(), self.options.clone());
-        sentinel::primary(&sentinels, &options, |host, port| {
+        sentinel::find(&sentinels, &options, |host, port| {
             self.target.place = match self.target.place {
                 Place::Tls(..) => Place::Tls(host, port),
                 _ => Place::Tcp(host, port),
             };
-            self.label = format!("{}, the primary of `{}`", server(&self.target), sentinels.service);
+            let role = if options.replica { "a replica" } else { "the primary" };
+            self.label = format!("{}, {role} of `{}`", server(&self.target), sentinels.service);
             self.enter()
         })
     }
@@ -335,8 +336,9 @@ impl Link {
 
     /// Sentinels may not know yet that a server is primary no more. One that does not tell is believed.
     fn check_role(&self, reply: &Value) -> Result<(), Error> {
+        let role = if self.options.replica { "slave" } else { "master" };
         match reply {
-            Value::Array(parts) if parts.first() != Some(&Value::BulkString(b"master".to_vec())) => {
+            Value::Array(parts) if parts.first() != Some(&Value::BulkString(role.into())) => {
                 Err(Error::new(ErrorKind::Failed, format!("{} is none now", self.label)))
             }
             _ => Ok(()),
@@ -396,6 +398,9 @@ fn opening(target: &Target) -> Vec<(String, Cmd)> {
         let mut select = cmd("SELECT");
         select.arg(target.db);
         commands.push((format!("cannot use database {}, which the URL names,", target.db), select));
+    }
+    if target.readonly {
+        commands.push(("cannot read from replicas".to_owned(), cmd("READONLY")));
     }
     if let Topology::Sentinel(_) = target.topology {
         commands.push((String::new(), cmd("ROLE")));

@@ -98,7 +98,8 @@ fn open(url: &str, options: &Options) -> Result<Connect, UrlError> {
     let options = options.clone();
     Ok(Box::new(move || {
         let nodes = Nodes::connect(&target, &options)?;
-        Ok(Box::new(Redis { nodes, limits: options.limits, keys: Walk::default(), fields: Scan::default() }))
+        let Options { limits, replica, .. } = options;
+        Ok(Box::new(Redis { nodes, limits, replica, keys: Walk::default(), fields: Scan::default() }))
     }))
 }
 
@@ -130,6 +131,8 @@ const ONE_NODE: &str = "load is put on one server, and a node of a cluster refus
 struct Redis {
     nodes: Nodes,
     limits: Limits,
+    /// Whether they are replicas.
+    replica: bool,
     /// Of the keyspace.
     keys: Walk,
     /// Of a hash's fields.
@@ -164,6 +167,7 @@ impl Backend for Redis {
     }
 
     fn set_many(&mut self, writes: &[Write]) -> Result<Vec<bool>, Error> {
+        self.may_write()?;
         for write in writes {
             fits(write)?;
         }
@@ -172,6 +176,7 @@ impl Backend for Redis {
     }
 
     fn delete_many(&mut self, keys: &[StoredKey]) -> Result<Vec<bool>, Error> {
+        self.may_write()?;
         match self.delete("UNLINK", keys) {
             // Before Redis 4 there is only DEL, and a user may be allowed no more than that.
             Err(Error { kind: ErrorKind::Denied | ErrorKind::Unsupported, .. }) => self.delete("DEL", keys),
@@ -180,6 +185,7 @@ impl Backend for Redis {
     }
 
     fn expire_many(&mut self, keys: &[StoredKey], expiry: Expiry) -> Result<Vec<bool>, Error> {
+        self.may_write()?;
         if keys.iter().any(|key| key.field.is_some()) {
             return Err(Error::new(
                 ErrorKind::Unfit,
@@ -260,10 +266,12 @@ impl Backend for Redis {
     }
 
     fn increment(&mut self, key: &StoredKey, by: i64, expiry: Expiry) -> Result<i128, Error> {
+        self.may_write()?;
         count::increment(&mut self.nodes, key, by, expiry)
     }
 
     fn flush(&mut self) -> Result<(), Error> {
+        self.may_write()?;
         all::flush(&mut self.nodes)
     }
 
@@ -272,6 +280,7 @@ impl Backend for Redis {
     }
 
     fn raw(&mut self, command: &[Vec<u8>]) -> Result<Reply, Error> {
+        self.may_write()?;
         raw::ask(&mut self.nodes, command)
     }
 }
@@ -303,6 +312,17 @@ impl Held {
 }
 
 impl Redis {
+    /// Who reads from replicas writes nothing: what is written to their primary, they may not show for a while.
+    fn may_write(&self) -> Result<(), Error> {
+        match self.replica {
+            false => Ok(()),
+            true => {
+                let message = "--replica only reads, and this may write: leave it out";
+                Err(Error::new(ErrorKind::Unfit, message))
+            }
+        }
+    }
+
     /// Sends changes, one for each entry, and says of each whether it was made.
     fn change(
         &mut self,

@@ -304,7 +304,9 @@ impl Nodes {
                 Ok(told) => {
                     let ranges = slots::ranges(told)?;
                     let mut owners = vec![NOBODY; usize::from(SLOTS)];
-                    for slots::Range { slots, host, port } in ranges {
+                    for slots::Range { slots, mut nodes } in ranges {
+                        let reads = usize::from(self.options.replica && nodes.len() > 1);
+                        let (host, port) = nodes.swap_remove(reads);
                         let node = self.announced(node, host, port) as u16;
                         owners[usize::from(*slots.start())..=usize::from(*slots.end())].fill(node);
                     }
@@ -348,7 +350,8 @@ impl Nodes {
         if self.links.len() == NODES_MOST {
             return 0;
         }
-        let target = Target { place, topology: Topology::Single, ..self.target.clone() };
+        let readonly = self.options.replica;
+        let target = Target { place, topology: Topology::Single, readonly, ..self.target.clone() };
         self.links.push(Link::new(&target, &self.options));
         self.links.len() - 1
     }

@@ -39,12 +39,11 @@ pub fn of_command(command: &Cmd) -> Option<u16> {
     }
 }
 
-/// Slots and the node that has them. Its host is empty where it is the one that was asked.
+/// Slots and the nodes that have them, the primary first. A host is empty where it is the one that was asked.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Range {
     pub slots: RangeInclusive<u16>,
-    pub host: String,
-    pub port: u16,
+    pub nodes: Vec<(String, u16)>,
 }
 
 /// What CLUSTER SLOTS answers: of each range the first and the last slot, the primary, and its replicas.
@@ -56,17 +55,21 @@ fn range(told: Value) -> Result<Range, Error> {
     let mut parts = read::array(told)?.into_iter();
     let mut next = || parts.next().unwrap_or_default();
     let (start, end) = (slot(next())?, slot(next())?);
-    let mut node = read::array(next())?.into_iter();
+    let nodes = std::iter::once(node(next())).chain(parts.map(node)).collect::<Result<_, _>>()?;
+    Ok(Range { slots: start..=end, nodes })
+}
+
+fn node(told: Value) -> Result<(String, u16), Error> {
+    let mut node = read::array(told)?.into_iter();
     let host = match node.next().unwrap_or_default() {
         Value::Nil => String::new(),
         // A node that was not told its own name says so.
         host => String::from_utf8_lossy(&read::bytes(host)?).replace('?', ""),
     };
-    let port = match node.next().unwrap_or_default() {
-        Value::Int(port) => u16::try_from(port).map_err(|_| read::odd(&Value::Int(port)))?,
-        other => return Err(read::odd(&other)),
-    };
-    Ok(Range { slots: start..=end, host, port })
+    match node.next().unwrap_or_default() {
+        Value::Int(port) => Ok((host, u16::try_from(port).map_err(|_| read::odd(&Value::Int(port)))?)),
+        other => Err(read::odd(&other)),
+    }
 }
 
 fn slot(told: Value) -> Result<u16, Error> {
@@ -155,7 +158,7 @@ mod tests {
         let told =
             |start, end, host| Value::Array(vec![Value::Int(start), Value::Int(end), node(host), node(Value::Nil)]);
         let all = Value::Array(vec![told(0, 5, text("h")), told(6, 16383, Value::Nil), told(7, 7, text("?"))]);
-        let range = |slots, host: &str| Range { slots, host: host.to_owned(), port: 7001 };
+        let range = |slots, host: &str| Range { slots, nodes: vec![(host.to_owned(), 7001), (String::new(), 7001)] };
         assert_eq!(ranges(all), Ok(vec![range(0..=5, "h"), range(6..=16383, ""), range(7..=7, "")]));
         for odd in [told(0, 16384, text("h")), told(-1, 5, text("h")), Value::Int(1), Value::Array(Vec::new())] {
             assert!(ranges(Value::Array(vec![odd.clone()])).is_err(), "{odd:?}");

@@ -16,6 +16,8 @@ pub struct Target {
     pub place: Place,
     /// What the address is one of.
     pub topology: Topology,
+    /// Whether to read from a node of a cluster although it is a replica.
+    pub readonly: bool,
     /// The number of the database.
     pub db: u32,
     /// The ACL user.
@@ -207,6 +209,7 @@ pub fn parse(text: &str) -> Result<Target, UrlError> {
             }
             _ => Topology::Single,
         },
+        readonly: false,
         db: 0,
         username: None,
         password: None,
