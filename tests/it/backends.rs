@@ -51,6 +51,10 @@ fn a_cluster_conforms() {
     }
     let url = format!("rediss+cluster://ada:s3cret@localhost:{}?protocol=3", tls.nodes[2].port);
     conformance("rediss+cluster", &parse(&url, &trusting).unwrap());
+    // TLS and the login are kept on the way to where MOVED leads.
+    let url = format!("rediss://ada:s3cret@localhost:{}/0", tls.nodes[1].port);
+    let mut subject = Subject { name: "rediss of a cluster", backend: parse(&url, &trusting).unwrap()().unwrap() };
+    assert!((0..20).all(|n| subject.set(format!("k{n}"), "v")) && subject.keys("*", None).len() == 20);
 }
 
 /// Without the thread that moves items from list to list, a metadump passes every one. A value of 1 MiB

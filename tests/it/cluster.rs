@@ -383,6 +383,13 @@ fn replicas_are_read_and_never_written() {
     let (primaries, replicas) = cluster.nodes.split_at(2);
     let size = |node: &Server| node.command(&[b"DBSIZE"]);
     until("the replicas have all keys", || primaries.iter().map(size).eq(replicas.iter().map(size)));
+    // A node names a replica when it has heard how far it is.
+    let ranges = |node: &Server| match node.command(&[b"CLUSTER", b"SLOTS"]) {
+        redis::Value::Array(ranges) => ranges,
+        other => panic!("{other:?}"),
+    };
+    let named = |range: &redis::Value| matches!(range, redis::Value::Array(parts) if parts.len() == 4);
+    until("the nodes name the replicas", || cluster.nodes.iter().all(|node| ranges(node).iter().all(named)));
     for node in &cluster.nodes {
         node.command(&[b"CONFIG", b"RESETSTAT"]);
     }

@@ -210,15 +210,11 @@ impl Nodes {
         let errand = |(at, node): (usize, &usize)| Errand { commands: at..at + 1, node: *node, asking: false };
         let errands: Vec<Errand> = nodes.iter().enumerate().map(errand).collect();
         let mut answers: Vec<Answer> = nodes.iter().map(|_| Answer::Unsent).collect();
-        let mut lost = self.round(&batch, &errands, &mut answers);
+        let lost = self.round(&batch, &errands, &mut answers);
         let error = |node: &usize| lost.iter().find(|(lost, _)| lost == node).map(|(_, error)| error.clone());
-        let each = nodes
-            .iter()
-            .zip(answers)
-            .map(|(node, answer)| answer.came().ok_or_else(|| error(node).expect("what has no reply has a reason")));
-        let replies = each.collect();
-        lost.clear();
-        replies
+        let each = nodes.iter().zip(answers);
+        each.map(|(node, answer)| answer.came().ok_or_else(|| error(node).expect("what has no reply has a reason")))
+            .collect()
     }
 
     /// The reply, unless it is a refusal.

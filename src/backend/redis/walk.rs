@@ -59,17 +59,23 @@ impl Walk {
         }
         let node = *self.nodes.last().expect("a pass has nodes");
         let finds_again = nodes.finds_again();
-        let link = nodes.link(node);
-        let (next, keys) = match link.ask_one("cannot list keys", scan(self.cursor)).and_then(read::page) {
-            Err(error) if finds_again && matches!(error.kind, ErrorKind::Unreachable | ErrorKind::Failed) => {
+        let page = nodes.link(node).ask_one("cannot list keys", scan(self.cursor)).and_then(read::page);
+        let (next, keys) = match page {
+            // One that answers otherwise, and refuses this, will refuse it again.
+            Err(error) if finds_again && is_away(&error) && !is_back(nodes, node) => {
                 self.nodes.pop();
                 self.lost.push((node, error));
                 (0, Vec::new())
             }
+            Err(error) if finds_again && error.kind == ErrorKind::Unreachable => {
+                self.count_again(nodes)?;
+                (0, Vec::new())
+            }
             page => {
                 let (next, keys) = page?;
-                let stale = self.cursor != 0 && link.sessions() != self.session;
-                self.session = link.sessions();
+                let sessions = nodes.link(node).sessions();
+                let stale = self.cursor != 0 && sessions != self.session;
+                self.session = sessions;
                 let passed = self.turns.pass(keys.len(), next, limits);
                 passed.map_err(|endless| endless.named("SCAN", nodes.label()))?;
                 if next == 0 && !stale {
@@ -164,5 +170,10 @@ impl Walk {
 /// Whether a node answers again: that this user may not PING is an answer.
 fn is_back(nodes: &mut Nodes, node: usize) -> bool {
     let answer = nodes.link(node).ask_one("cannot ask whether it is back", cmd("PING"));
-    !answer.is_err_and(|error| matches!(error.kind, ErrorKind::Unreachable | ErrorKind::Failed))
+    !answer.is_err_and(|error| is_away(&error))
+}
+
+/// Whether a server is not there, or not ready yet.
+fn is_away(error: &Error) -> bool {
+    matches!(error.kind, ErrorKind::Unreachable | ErrorKind::Failed)
 }
