@@ -113,7 +113,7 @@ mod tests {
     fn a_sample_is_the_share_that_was_asked_for_and_what_fails_is_an_error() {
         for (share, least, most) in [(1.0, 10_000, 10_000), (0.1, 880, 1120)] {
             let decode = |value: Vec<u8>| value != b"wrong";
-            let coding = Coding { share, encode: Box::new(|offset| assert_eq!(offset, 7)), decode: Box::new(decode) };
+            let coding = Coding { share, encode: Arc::new(|offset| assert_eq!(offset, 7)), decode: Arc::new(decode) };
             let (mut samples, mut recorder) = (Samples::new(&coding, 5), Recorder::new(0, false));
             let mut wrong = 0;
             for nth in 0..20_000 {

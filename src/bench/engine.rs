@@ -7,11 +7,12 @@
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::mem;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use super::coding::{Coding, Samples};
 use super::histogram::{Recorder, Times};
-use super::poller::Poller;
+use super::poller::{Native, Poller};
 use super::run::{Part, Signal};
 use super::schedule::{Schedule, nanos};
 use super::wire::{Malformed, Protocol, Reply, Request, Requests, Scanner};
@@ -25,8 +26,13 @@ const READ_MOST: usize = 64 << 10;
 const WRITE_MOST: usize = 64 << 10;
 
 /// For how long a thread with few connections looks for a reply before it sleeps: to sleep and to wake up
-/// takes longer than a reply does.
-const SPIN: u64 = 50_000;
+/// takes longer than a reply does, for this thread and for the server, which is asked later then and has gone to
+/// sleep itself.
+const SPIN: u64 = 200_000;
+
+/// How long before a request of an open loop is due a thread looks instead of sleeping: as late as the system
+/// wakes it up.
+const EARLY: u64 = 60_000;
 
 /// After looking in vain so often, a thread looks only now and then: the server is slower than that, or
 /// has no processor while this thread has one.
@@ -92,10 +98,10 @@ struct Computing {
 }
 
 /// The engine at work.
-struct Loop<'a> {
+struct Loop<'a, P> {
     engine: Engine<'a>,
     connections: Vec<Connection>,
-    poller: Poller,
+    poller: P,
     recorder: Recorder,
     /// In the order of their ends.
     computing: VecDeque<Computing>,
@@ -120,8 +126,12 @@ impl Engine<'_> {
     /// measured is there in any case, and why it ended early.
     #[must_use]
     pub fn run(self, lines: Vec<Line>) -> Part {
+        self.run_on::<Native>(lines)
+    }
+
+    fn run_on<P: Poller>(self, lines: Vec<Line>) -> Part {
         let recorder = Recorder::new(self.schedule.from, self.schedule.is_open());
-        let poller = match Poller::new() {
+        let poller = match P::new() {
             Ok(poller) => poller,
             Err(error) => return Part::failed(recorder, format!("cannot wait for connections: {error}")),
         };
@@ -135,10 +145,9 @@ impl Engine<'_> {
             awaits_room: false,
         };
         let connections: Vec<Connection> = lines.into_iter().map(connection).collect();
-        let alone = std::thread::available_parallelism().is_ok_and(|cores| cores.get() == 1);
         let count = connections.len();
         let mut turns = Loop {
-            spins: count <= SPINNERS_MOST && !alone && !self.schedule.is_open(),
+            spins: count <= SPINNERS_MOST && !self.schedule.is_open(),
             slots: (0..if self.schedule.is_open() { count * self.pipeline } else { 0 }).map(|at| at % count).collect(),
             computing: VecDeque::new(),
             samples: self.coding.map(|(coding, seed)| Samples::new(coding, seed)),
@@ -158,7 +167,7 @@ impl Engine<'_> {
     }
 }
 
-impl Loop<'_> {
+impl<P: Poller> Loop<'_, P> {
     fn run(&mut self) -> Result<(), String> {
         for which in 0..self.connections.len() {
             let added = self.poller.add(which, &self.connections[which].line);
@@ -166,6 +175,7 @@ impl Loop<'_> {
         }
         let mut now = self.engine.signal.now();
         self.heard = now;
+        let mut ended = None;
         for which in 0..self.connections.len() {
             self.refill(which, now)?;
             now = self.engine.signal.now();
@@ -176,9 +186,10 @@ impl Loop<'_> {
             if self.in_flight == 0 && due.is_none() && self.computing.is_empty() {
                 return Ok(());
             }
-            if self.in_flight > 0 && now.saturating_sub(self.heard) > nanos(self.engine.timeout) {
-                return Err(format!("no answer within {:?} (--timeout allows more)", self.engine.timeout));
+            if due.is_none() {
+                ended.get_or_insert(now);
             }
+            self.check_time(now, ended)?;
             for at in 0..self.wait(due, now)? {
                 let ready = self.poller.ready(at);
                 if ready.readable {
@@ -199,28 +210,44 @@ impl Loop<'_> {
         }
     }
 
+    /// Refuses to wait for ever: for a server that says nothing, and after the end for one that never says all.
+    fn check_time(&self, now: u64, ended: Option<u64>) -> Result<(), String> {
+        let timeout = self.engine.timeout;
+        let is_over = |since: u64| now.saturating_sub(since) > nanos(timeout);
+        match ended {
+            _ if self.in_flight == 0 => Ok(()),
+            _ if is_over(self.heard) => Err(format!("no answer within {timeout:?} (--timeout allows more)")),
+            Some(ended) if is_over(ended) => {
+                let count = self.in_flight;
+                Err(format!("{count} answers were missing {timeout:?} after the end (--timeout allows more)"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Waits until something can be done; of how many connections. Where nothing is in flight, there
     /// is something due.
     fn wait(&mut self, due: Option<u64>, now: u64) -> Result<usize, String> {
         let failed = |error| format!("cannot wait for connections: {error}");
-        let mut least = WAIT_MOST;
+        let (mut sleep, mut look) = (WAIT_MOST, 0);
         if self.engine.schedule.is_open() && (!self.slots.is_empty() || self.in_flight == 0) {
-            least = due.map_or(WAIT_MOST, |due| due.saturating_sub(now).min(WAIT_MOST));
+            let left = due.map_or(WAIT_MOST, |due| due.saturating_sub(now).min(WAIT_MOST));
+            (sleep, look) = (left.saturating_sub(EARLY), if left <= EARLY { left } else { 0 });
+        } else if self.spins && (self.vain < VAIN_MOST || self.vain.is_multiple_of(NOW_AND_THEN)) {
+            look = SPIN;
         }
         if let Some(next) = self.computing.front() {
-            least = least.min(next.until.saturating_sub(now));
+            sleep = sleep.min(next.until.saturating_sub(now));
         }
-        if self.spins && (self.vain < VAIN_MOST || self.vain.is_multiple_of(NOW_AND_THEN)) {
-            while self.engine.signal.now() - now < SPIN {
-                let count = self.poller.wait(Duration::ZERO).map_err(failed)?;
-                if count > 0 {
-                    self.vain = 0;
-                    return Ok(count);
-                }
+        while self.engine.signal.now().saturating_sub(now) < look {
+            let count = self.poller.wait(&self.connections, Duration::ZERO).map_err(failed)?;
+            if count > 0 {
+                self.vain = 0;
+                return Ok(count);
             }
         }
         self.vain = self.vain.wrapping_add(1);
-        self.poller.wait(Duration::from_nanos(least)).map_err(failed)
+        self.poller.wait(&self.connections, Duration::from_nanos(sleep)).map_err(failed)
     }
 
     /// When the next request is due, where more are to be sent at all.
@@ -318,13 +345,20 @@ impl Loop<'_> {
     fn count(&mut self, which: usize, count: usize, done: u64) -> Result<(), String> {
         let Loop { connections, input, recorder, computing, samples, in_flight, engine, slots, slots_since, .. } = self;
         let (mut reads, mut waiting) = samples.as_mut().map(Samples::parts).unzip();
+        let clients = connections.len();
         let Connection { scanner, flights, unsent, computing: computes, .. } = &mut connections[which];
         let open = engine.schedule.is_open();
-        let mut unasked = false;
+        let mut unasked = None;
         let keep = || reads.as_mut().is_some_and(|reads| reads.draw());
         let scanned = scanner.scan(engine.protocol, &input[..count], keep, |reply, kept| {
             if flights.len() <= *unsent {
-                unasked = true;
+                unasked = Some(match reply {
+                    Reply::Refused(word) => format!(
+                        "the server said {} before it was asked anything: it may allow less than {clients} clients",
+                        String::from_utf8_lossy(word)
+                    ),
+                    _ => "the server sent a reply that nobody had asked for".to_owned(),
+                });
                 return;
             }
             let Some(Flight { job, intended, sent }) = flights.pop_front() else { return };
@@ -345,8 +379,7 @@ impl Loop<'_> {
         self.heard = done;
         match scanned {
             Err(Malformed) => Err("the server sent what is not its protocol".to_owned()),
-            Ok(()) if unasked => Err("the server sent a reply that nobody had asked for".to_owned()),
-            Ok(()) => Ok(()),
+            Ok(()) => unasked.map_or(Ok(()), Err),
         }
     }
 
@@ -384,6 +417,12 @@ impl Loop<'_> {
             tally: self.recorder.finish(),
             trouble,
         }
+    }
+}
+
+impl AsFd for Connection {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.line.as_fd()
     }
 }
 
@@ -438,4 +477,121 @@ impl Connection {
 
 fn lost(error: &io::Error) -> String {
     format!("a connection was lost: {error}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader};
+    use std::net::{Ipv4Addr, TcpListener};
+    use std::thread;
+
+    use super::super::histogram::{Tally, histogram};
+    use super::super::names::{Family, Names};
+    use super::super::poller::Poll;
+    use super::super::schedule::{End, Pace};
+    use super::super::workload::{Distribution, Operation, Sizes, Values};
+    use super::*;
+    use crate::backend::{Options, dial};
+    use crate::layout;
+    use crate::limits::Limits;
+
+    /// A memcached that stores nothing; its URL.
+    fn server() -> String {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                thread::spawn(move || {
+                    let mut asked = BufReader::new(stream.try_clone().unwrap());
+                    let mut line = String::new();
+                    while asked.read_line(&mut line).is_ok_and(|count| count > 0) {
+                        let words: Vec<&str> = line.split_whitespace().collect();
+                        let answer = match words[0] {
+                            "mn" => "MN\r\n",
+                            "mg" => "EN\r\n",
+                            _ => {
+                                let size: u64 = words[2].parse().unwrap();
+                                io::copy(&mut (&mut asked).take(size + 2), &mut io::sink()).unwrap();
+                                "HD\r\n"
+                            }
+                        };
+                        if stream.write_all(answer.as_bytes()).is_err() {
+                            return;
+                        }
+                        line.clear();
+                    }
+                });
+            }
+        });
+        format!("memcached://127.0.0.1:{port}")
+    }
+
+    /// Values that are larger than any buffer, so that connections wait for room too.
+    fn check<P: Poller>() {
+        let timeout = Duration::from_secs(20);
+        let (limits, tls_client) = (Limits::DEFAULT, None);
+        let options = Options {
+            timeout,
+            limits,
+            disk_default: "/nonexistent".into(),
+            tls_ca: None,
+            tls_client,
+            tls_insecure: false,
+            replica: false,
+            tell: |_| (),
+        };
+        let dial = dial(&server(), &options).unwrap().unwrap();
+        let layout = layout::parse("plain:", None, crate::entry::Kind::Memcached).unwrap();
+        let names = Names::new(layout.as_ref(), "test", None, 100, &[Family::Entry], 0).unwrap();
+        for (pace, end, count) in
+            [(Pace::Closed, End::Requests(400), 400), (Pace::Open(500.0), End::After(Duration::from_millis(400)), 200)]
+        {
+            let lines: Vec<Line> = (0..5).map(|_| dial().unwrap()).collect();
+            let sizes = Sizes::Range(0, 3_000_000);
+            let values = Values::new(sizes.most(), 1);
+            let engine = Engine {
+                protocol: Protocol::Memcached,
+                workload: Workload::new([20, 1, 0, 0], 100, Distribution::Uniform, sizes, 1, 0),
+                requests: Requests::new(Protocol::Memcached, names.clone(), values, 60),
+                schedule: Schedule::new(pace, Duration::ZERO, end, 0, 1),
+                pipeline: 8,
+                cache_aside: None,
+                coding: None,
+                timeout,
+                signal: &Signal::alone(),
+            };
+            let part = engine.run_on::<P>(lines);
+            let done = |operation| part.tally.operations[operation as usize].as_ref().unwrap().latency.len();
+            assert_eq!((part.trouble, part.unsent, part.unanswered), (None, 0, 0), "{pace:?}");
+            let (gets, sets) = (done(Operation::Get), done(Operation::Set));
+            assert!(gets + sets == count && sets > 4, "{pace:?}: {gets} and {sets}");
+            check_trace(&part.tally, count);
+        }
+    }
+
+    /// That the histograms are those of all that happened, one by one.
+    fn check_trace(tally: &Tally, count: u64) {
+        assert_eq!(tally.trace.len() as u64, count);
+        for operation in [Operation::Get, Operation::Set] {
+            let mut exact = histogram();
+            let of = tally.trace.iter().filter(|(one, _)| *one == operation);
+            of.for_each(|(_, times)| exact.record(times.done - times.intended).unwrap());
+            assert!(tally.operations[operation as usize].as_ref().unwrap().latency == exact);
+        }
+        if let Some(service) = &tally.service {
+            let mut exact = histogram();
+            tally.trace.iter().for_each(|(_, times)| exact.record(times.done - times.sent).unwrap());
+            assert!(*service == exact);
+        }
+        let seconds: u64 = tally.seconds.iter().map(|second| second.done).sum();
+        let latest = tally.trace.iter().map(|(_, times)| times.done / 1_000_000_000).max().unwrap();
+        assert_eq!((seconds, tally.seconds.len() as u64), (count, latest + 1));
+    }
+
+    #[test]
+    fn a_load_is_done_whatever_waits_for_it() {
+        check::<Native>();
+        check::<Poll>();
+    }
 }

@@ -138,6 +138,9 @@ pub struct Tally {
     pub errors: BTreeMap<String, u64>,
     /// By the second since the beginning.
     pub seconds: Vec<Second>,
+    /// All that was done, one by one: what the rest is checked by.
+    #[cfg(test)]
+    pub trace: Vec<(Operation, Times)>,
 }
 
 impl Tally {
@@ -247,6 +250,8 @@ impl Recorder {
             self.second(second).errors += 1;
             return;
         }
+        #[cfg(test)]
+        self.tally.trace.push((operation, times));
         let measured = self.tally.operations[operation as usize].get_or_insert_default();
         measured.bytes += u64::from(written);
         match (operation, reply) {

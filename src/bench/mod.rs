@@ -33,7 +33,7 @@ use std::time::Duration;
 pub use self::coding::Coding;
 pub use self::histogram::{Measured, Second, Tally};
 pub use self::names::{Family, Names};
-pub use self::run::{Progress, run};
+pub use self::run::{Progress, allow_files, run};
 pub use self::schedule::{End, Pace};
 pub use self::wire::Protocol;
 use self::workload::Workload;

@@ -50,6 +50,18 @@ pub struct Progress {
 }
 
 impl Signal {
+    /// That of a single thread that nobody watches, from now on.
+    #[cfg(test)]
+    pub fn alone() -> Signal {
+        Signal {
+            start: Instant::now(),
+            stop: Arc::default(),
+            watched: false,
+            told: AtomicU64::new(0),
+            progress: Mutex::default(),
+        }
+    }
+
     /// Nanoseconds since the start.
     #[must_use]
     pub fn now(&self) -> u64 {
@@ -132,7 +144,12 @@ pub fn run(
             let lines: Vec<Line> = lines.drain(..share.min(lines.len())).collect();
             running.push(scope.spawn(move || {
                 thread::sleep(start.saturating_duration_since(Instant::now()));
-                work(plan, target, lines, nth, threads, signal)
+                let part = work(plan, target, lines, nth, threads, signal);
+                if part.trouble.is_some() {
+                    // What the others would measure is another load.
+                    signal.stop.store(true, Ordering::Relaxed);
+                }
+                part
             }));
         }
         oversee(&running, &signals, &stop, interrupt, watch);
@@ -166,8 +183,7 @@ fn work(plan: &Plan, target: &Target<'_>, lines: Vec<Line>, nth: usize, threads:
     }
 }
 
-/// Waits for the threads: hears of signals, and passes on what they tell. A thread in trouble ends the
-/// others.
+/// Waits for the threads: hears of signals, and passes on what they tell.
 fn oversee(
     running: &[ScopedJoinHandle<'_, Part>],
     signals: &[Signal],
@@ -216,7 +232,6 @@ fn cpu_time() -> Duration {
 
 /// The connections of all clients, opened and logged in.
 fn connections(plan: &Plan, dial: &Dial, interrupt: &Interrupt) -> Result<Vec<Line>, Error> {
-    allow_files(plan.clients)?;
     let mut lines = Vec::with_capacity(plan.clients);
     for nth in 0..plan.clients {
         if interrupt.is_set() {
@@ -230,8 +245,12 @@ fn connections(plan: &Plan, dial: &Dial, interrupt: &Interrupt) -> Result<Vec<Li
     Ok(lines)
 }
 
-/// Raises the limit on open files to what so many connections need, if need be and if it may.
-fn allow_files(clients: usize) -> Result<(), Error> {
+/// Raises the limit on open files to what so many connections need, if need be and if it may: to be known before
+/// anything is sent.
+///
+/// # Errors
+/// When it may not.
+pub fn allow_files(clients: usize) -> Result<(), Error> {
     let limit = getrlimit(Resource::Nofile);
     let needed = clients as u64 + FILES;
     if limit.current.is_none_or(|current| current >= needed) {

@@ -24,7 +24,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("layout", &["entry", "limits", "pattern", "url"]),
     ("backend", &["entry", "limits", "pattern", "secret", "url"]),
     ("stats", &["backend", "entry", "limits"]),
-    ("bench", &["backend", "entry", "interrupt", "layout"]),
+    ("bench", &["backend", "entry", "interrupt", "layout", "limits"]),
     ("cache", &["backend", "codec", "entry", "layout", "limits", "pattern", "value"]),
     ("render", &["codec", "entry", "limits", "secret", "value"]),
     ("exit", &["backend", "cache", "codec", "layout", "limits", "url", "value"]),

@@ -30,7 +30,7 @@ use super::{Global, arguments as typed, lines, target};
 use crate::backend::{self, Backend, Connect, Dial, Options, Server};
 use crate::bench::{
     Distribution, End, Family, Mix, Names, Operation, Pace, Plan, Progress, Protocol, Sizes, Summary, Target, Values,
-    run as load,
+    allow_files, run as load,
 };
 use crate::entry::{Kind, Ttl};
 use crate::exit::{Exit, Stop};
@@ -172,6 +172,9 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
     let url = global.backend_url();
     let (kind, dial) = (backend::kind(url)?, target::dial(global, &options, printer)?);
     let mut plan = plan(args, global, kind, &options)?;
+    if dial.is_some() {
+        allow_files(plan.clients).context("cannot put load on it")?;
+    }
     // Nobody waits for a run whose results have no place to go.
     let (mut hdr, mut page) = (create(args.hdr.as_deref())?, create(args.report.as_deref())?);
     let interrupt = Interrupt::listen().context("cannot listen for signals")?;
