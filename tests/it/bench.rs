@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::process::Stdio;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -10,6 +11,7 @@ use serde_json::Value;
 
 use crate::env::Env;
 use crate::pty;
+use crate::python;
 use crate::server::{Certificates, Fake, Memcached, Server};
 
 /// The record of a run with `args` on the backend at `url`, which must have succeeded.
@@ -354,4 +356,151 @@ fn the_curves_are_drawn_where_there_are_any() {
     }
     let few = Env::new().ok(["-b", &server.url(), "bench", "--requests", "20"]);
     assert!(!few.contains("by percentile"), "{few}");
+}
+
+/// Read by another implementation of the format, which has all counts and the same percentiles.
+#[test]
+fn the_histogram_log_is_read_by_the_python_library() {
+    const READ: &str = r#"
+import json, sys
+from hdrh.histogram import HdrHistogram
+from hdrh.log import HistogramLogReader
+reader = HistogramLogReader(sys.argv[1], HdrHistogram(1, 3_600_000_000_000, 3))
+while (found := reader.get_next_interval_histogram()) is not None:
+    at = [found.get_value_at_percentile(percent) for percent in (50, 90, 95, 99, 99.9, 99.99, 100)]
+    counts = sum(item.count_added_in_this_iter_step for item in found.get_recorded_iterator())
+    print(json.dumps([found.get_tag(), found.get_total_count(), counts, found.get_mean_value(), *at]))
+"#;
+    let (server, env) = (Server::start(&[]), Env::new());
+    let log = env.path("log");
+    let file = log.to_str().unwrap();
+    let told = bench(&server.url(), &["--requests", "10000", "--mix", "get=9,set=1", "--hdr", file]);
+    let rows = told["operations"].as_array().unwrap();
+    let read = python::run(READ, &[file]);
+    let read: Vec<Value> = read.lines().map(record).collect();
+    assert_eq!(read.len(), 3, "{read:?}");
+    for (row, read) in rows.iter().zip(&read) {
+        assert_eq!((&row["operation"], &row["count"], &row["count"]), (&read[0], &read[1], &read[2]), "{read}");
+        let near = |one: f64, other: f64| (one / other - 1.0).abs() < 0.002;
+        assert!(near(number(row, "/mean_us") * 1000.0, number(read, "/3")), "{row} {read}");
+        for (at, name) in ["p50", "p90", "p95", "p99", "p99.9", "p99.99", "max"].iter().enumerate() {
+            let (ours, theirs) = (number(row, &format!("/{name}_us")) * 1000.0, number(read, &format!("/{}", at + 4)));
+            // Of 10,000 every percentile is a whole number of them, so that nobody has to round; the maximum is kept
+            // exactly, and the log has its bucket.
+            let equal = if *name == "max" { near(ours, theirs) } else { (ours - theirs).abs() < 0.5 };
+            assert!(equal || row["operation"] != "all", "{name}: {ours} and {theirs} of {row}");
+        }
+    }
+}
+
+#[test]
+fn more_clients_than_files_are_refused_before_anything_is_sent() {
+    let server = Server::start(&[]);
+    let limited = r#"ulimit -n 1024 && exec "$@""#;
+    let line = ["-c", limited, "sh", env!("CARGO_BIN_EXE_cachectl"), "-b", &server.url(), "bench"];
+    let ran = Env::of("/bin/sh").run([&line[..], &["--clients", "10000"]].concat());
+    let told =
+        "10000 clients need 10064 open files, and 1024 are allowed: fewer --clients, or a higher limit (ulimit -n)";
+    assert!(ran.status.is_some_and(|status| status != 0) && ran.stderr().contains(told), "{ran}");
+    for part in ["cmdstat_set:", "cmdstat_get:", "cmdstat_dbsize:"] {
+        assert!(!server.info("commandstats").contains(part), "{part}: {ran}");
+    }
+    // What the limit has room for is done.
+    let ran = Env::of("/bin/sh").run([&line[..], &["--clients", "900", "--requests", "2000", "-o", "json"]].concat());
+    assert_eq!(number(&record(&ran.ok()), "/count"), 2000.0);
+}
+
+#[test]
+fn ten_thousand_connections_are_served_by_one_thread() {
+    let server = Server::start(&["--maxclients", "10100"]);
+    let env = Env::new().within(Duration::from_secs(120));
+    let line = ["-b", &server.url(), "bench", "--clients", "10000", "--requests", "20000", "-o", "json"];
+    let told = record(&env.ok(line));
+    assert_eq!((number(&told, "/count"), number(&told, "/errors")), (20_000.0, 0.0), "{told}");
+    assert_eq!(keys_left(&server), 0);
+    let full = Server::start(&["--maxclients", "20"]);
+    let ran = env.run(["-b", &full.url(), "bench", "--requests", "100"]);
+    // It depends on who is faster whether the refusal comes before the question or looks like its answer.
+    let told = ran.stderr() + &String::from_utf8_lossy(&ran.stdout);
+    assert!(ran.status == Some(7) && (told.contains("may allow less than 50") || told.contains("(ERR ")), "{ran}");
+    assert_eq!(keys_left(&full), 0);
+}
+
+#[test]
+fn a_replica_that_may_not_be_written_to_is_told_or_counted() {
+    let replica = Server::start(&["--replicaof", "127.0.0.1", &crate::server::free_port().to_string()]);
+    let env = Env::new();
+    let refused = env.fails(["-b", &replica.url(), "bench", "--requests", "10"], 5);
+    assert!(refused.contains("cannot write the keys") && refused.contains("READONLY"), "{refused}");
+    let told = bench(&replica.url(), &["--no-preload", "--mix", "get=1,set=1", "--requests", "200"]);
+    let refusals = number(&told, "/errors_by_kind/READONLY");
+    assert!(refusals > 50.0 && refusals + number(&told, "/count") == 200.0, "{told}");
+}
+
+#[test]
+fn what_is_no_protocol_in_the_middle_of_a_pipeline_ends_the_run_with_what_came_before() {
+    let asked = AtomicUsize::new(0);
+    let breaks = Fake::asked_by_many(move |words| match words[0].as_str() {
+        "GET" if asked.fetch_add(1, Ordering::SeqCst) == 105 => b"*1\r\n".to_vec(),
+        "GET" => b"$1\r\nx\r\n".to_vec(),
+        _ => b"+OK\r\n".to_vec(),
+    });
+    let env = Env::new();
+    let line = ["-b", &breaks.url(), "bench", "--yes", "--no-preload", "--mix", "get", "--pipeline", "16"];
+    let ran = env.run([&line[..], &["--clients", "1", "--duration", "20s", "-o", "json"]].concat());
+    let told = record(&String::from_utf8_lossy(&ran.stdout));
+    assert!(ran.status == Some(7) && ran.stderr().contains("what is not its protocol"), "{ran}");
+    assert_eq!((number(&told, "/count"), number(&told, "/unanswered") > 0.0), (105.0, true), "{told}");
+    assert!(ran.took < Duration::from_secs(15), "{ran}");
+}
+
+/// A server that answers one of many in flight now and then would be waited for as long as it likes.
+#[test]
+fn a_run_ends_within_its_duration_and_the_timeout_whatever_the_server_does() {
+    let slow = Fake::asked_by_many(|words| {
+        if words[0] != "GET" {
+            return b"+OK\r\n".to_vec();
+        }
+        thread::sleep(Duration::from_millis(300));
+        b"$1\r\nx\r\n".to_vec()
+    });
+    let env = Env::new();
+    let line = ["-b", &slow.url(), "--timeout", "1s", "bench", "--yes", "--no-preload", "--mix", "get"];
+    for load in [&["--pipeline", "64", "--clients", "1"][..], &["--pipeline", "64", "--clients", "2", "--rate", "500"]]
+    {
+        let ran = env.run([&line[..], &["--duration", "1s", "-o", "json"], load].concat());
+        let told = record(&String::from_utf8_lossy(&ran.stdout));
+        assert!(ran.status == Some(7) && ran.stderr().contains("missing 1s after the end"), "{ran}");
+        assert!(number(&told, "/count") > 3.0 && number(&told, "/elapsed_s") < 2.6, "{told}");
+    }
+}
+
+/// Latencies and due times are from the monotonic clock, which nobody sets: the other one is not even asked.
+#[test]
+fn no_clock_that_can_be_set_is_asked() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/bench");
+    let mut files: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.extend(std::fs::read_dir(folder.join("poller")).unwrap().map(|entry| entry.unwrap().path()));
+    let (mut monotonic, mut texts) = (0, 0);
+    for text in files.iter().filter(|path| path.is_file()).map(|path| std::fs::read_to_string(path).unwrap()) {
+        assert!(!text.contains("SystemTime") && !text.contains("UNIX_EPOCH") && !text.contains("Realtime"), "{text}");
+        (monotonic, texts) = (monotonic + usize::from(text.contains("Instant::now()")), texts + 1);
+    }
+    assert!(monotonic > 0 && texts > 10, "{monotonic} of {texts}");
+}
+
+/// What the machine does not carry at the time is said to be overloaded; all else is sent as asked, to the request.
+#[test]
+fn an_offered_rate_is_kept_to_a_thousandth() {
+    let server = Server::start(&[]);
+    for (rate, must) in [(1000.0, true), (10_000.0, false), (50_000.0, false)] {
+        let told = bench(&server.url(), &["--rate", &rate.to_string(), "--duration", "2s", "--pipeline", "50"]);
+        let (sent, unsent) = (number(&told, "/offered/sent"), number(&told, "/offered/unsent"));
+        if told["offered"]["overloaded"] == Value::Bool(true) {
+            assert!(!must && unsent > 0.0, "{told}");
+        } else {
+            assert!((sent / rate - 1.0).abs() < 0.001 || unsent > 0.0, "{told}");
+        }
+        assert!((sent + unsent / 2.0 - rate).abs() < rate * 0.001, "{told}");
+    }
 }
