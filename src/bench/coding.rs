@@ -118,7 +118,7 @@ mod tests {
             let mut wrong = 0;
             for nth in 0..20_000 {
                 let operation = if nth % 2 == 0 { Operation::Set } else { Operation::Get };
-                let job = Job { operation, key: 1, offset: 7, size: 0, absent: false };
+                let job = Job { offset: 7, ..Job::new(operation, 1) };
                 let (reads, waiting) = samples.parts();
                 let value = if nth % 10 == 1 { "wrong" } else { "right" };
                 let kept = (operation == Operation::Get && reads.draw()).then(|| value.as_bytes().to_vec());

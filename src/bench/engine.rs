@@ -137,7 +137,7 @@ impl Engine<'_> {
         };
         let connection = |line| Connection {
             line,
-            scanner: Scanner::default(),
+            scanner: Scanner::new(self.requests.asks_tags()),
             flights: VecDeque::with_capacity(self.pipeline.min(64)),
             unsent: 0,
             skip: 0,
@@ -308,7 +308,8 @@ impl<P: Poller> Loop<'_, P> {
         let connection = &self.connections[which];
         let free = self.engine.pipeline - connection.flights.len() - connection.computing;
         if self.engine.schedule.is_open() || free < self.engine.pipeline.div_ceil(4) {
-            return Ok(());
+            // What follows on a reply is sent all the same.
+            return if connection.unsent > 0 && !connection.awaits_room { self.flush(which) } else { Ok(()) };
         }
         for _ in 0..free {
             let Some(due) = self.due(now) else { break };
@@ -362,6 +363,12 @@ impl<P: Poller> Loop<'_, P> {
                 return;
             }
             let Some(Flight { job, intended, sent }) = flights.pop_front() else { return };
+            if job.asks_tags && !matches!(reply, Reply::Refused(_)) {
+                // The values of its tags are there: now for the entry itself.
+                flights.push_back(Flight { job: Job { asks_tags: false, ..job }, intended, sent });
+                *unsent += 1;
+                return;
+            }
             recorder.reply(job.operation, Times { intended, sent, done }, job.size, reply);
             if let Some(waiting) = waiting.as_mut().filter(|_| recorder.counts(intended)) {
                 waiting.replied(&job, reply, kept);
@@ -549,10 +556,10 @@ mod tests {
         {
             let lines: Vec<Line> = (0..5).map(|_| dial().unwrap()).collect();
             let sizes = Sizes::Range(0, 3_000_000);
-            let values = Values::new(sizes.most(), 1);
+            let values = Values::new(sizes.most(), 0.0, 1);
             let engine = Engine {
                 protocol: Protocol::Memcached,
-                workload: Workload::new([20, 1, 0, 0], 100, Distribution::Uniform, sizes, 1, 0),
+                workload: Workload::new([20, 1, 0, 0, 0], 100, Distribution::Uniform, sizes, 1, 0),
                 requests: Requests::new(Protocol::Memcached, names.clone(), values, 60),
                 schedule: Schedule::new(pace, Duration::ZERO, end, 0, 1),
                 pipeline: 8,

@@ -38,7 +38,7 @@ pub use self::schedule::{End, Pace};
 pub use self::wire::Protocol;
 use self::workload::Workload;
 pub use self::workload::{Distribution, Mix, Operation, Sizes, Values};
-use crate::backend::{Backend, Connect, Dial, Error};
+use crate::backend::{Backend, Connect, Cursor, Dial, Error};
 use crate::entry::{Expiry, StoredKey, Write};
 use crate::interrupt::Interrupt;
 
@@ -78,6 +78,8 @@ pub struct Plan {
     pub distribution: Distribution,
     /// How large values are.
     pub sizes: Sizes,
+    /// How much of each is always the same.
+    pub compressible: f64,
     /// Their bytes.
     pub values: Values,
     /// What makes chance repeatable.
@@ -131,11 +133,18 @@ const BATCH_BYTES: usize = 1 << 20;
 impl Plan {
     /// What thread `nth` asks for.
     fn workload(&self, nth: usize) -> Workload {
-        Workload::new(self.mix, self.keys, self.distribution, self.sizes.clone(), self.seed, nth).hitting(self.hit_rate)
+        Workload::new(self.mix, self.keys, self.distribution, self.sizes.clone(), self.seed, nth)
+            .hitting(self.hit_rate)
+            .tagged(self.names.generations().cloned())
     }
 
     fn expiry(&self) -> Expiry {
         Expiry::In(self.ttl_s.saturating_mul(1000))
+    }
+
+    /// The tag that the store itself keeps with an entry, where it does.
+    fn own_tag(&self, key: u32) -> Option<String> {
+        self.names.tag(key).filter(|_| self.names.generations().is_none())
     }
 
     /// Whether the load has this operation.
@@ -159,9 +168,10 @@ impl Plan {
         let (mut writes, mut bytes) = (Vec::new(), 0);
         for key in 0..self.keys {
             let job = workload.fill(key);
-            let (name, value) = (self.names.of(Family::Entry, key), self.values.of(&job));
+            let (name, value) = (self.names.of(Family::Entry, key, 0), self.values.of(&job));
             bytes += value.len();
-            writes.push(worker::write(name, value, self.values.flags(), self.expiry()));
+            let write = worker::write(name, value, self.values.flags(), self.expiry());
+            writes.push(Write { tag: self.own_tag(key), ..write });
             if writes.len() == BATCH || bytes > BATCH_BYTES || key + 1 == self.keys {
                 if interrupt.is_set() {
                     return Ok(());
@@ -190,7 +200,7 @@ impl Plan {
         let tags = self.names.tags().map(|(key, value)| worker::write(key, &value, 0, self.expiry()));
         self.write_all(tags, backend, interrupt)?;
         let counters = if self.has(Operation::Incr) { self.keys } else { 0 };
-        let counter = |key| worker::write(self.names.of(Family::Counter, key), b"0", 0, self.expiry());
+        let counter = |key| worker::write(self.names.of(Family::Counter, key, 0), b"0", 0, self.expiry());
         self.write_all((0..counters).map(counter), backend, interrupt)
     }
 
@@ -209,9 +219,12 @@ impl Plan {
 
     /// The Redis hashes that entries are in, where they are in any.
     fn hashes(&self) -> Vec<StoredKey> {
-        let all = |family| (0..self.keys).filter_map(move |key| self.names.listed(family, key));
-        let fields = all(Family::Entry).chain(all(Family::Counter)).filter(|stored| stored.field.is_some());
-        let mut keys: Vec<&[u8]> = fields.map(|stored| stored.key.as_slice()).collect();
+        if !self.names.has_hashes() {
+            return Vec::new();
+        }
+        let all = |family| (0..self.keys).filter_map(move |key| self.names.listed(family, key, 0));
+        let mut keys: Vec<Vec<u8>> =
+            all(Family::Entry).chain(all(Family::Counter)).map(|stored| stored.key.clone()).collect();
         keys.sort_unstable();
         keys.dedup();
         keys.into_iter().map(StoredKey::new).collect()
@@ -225,9 +238,19 @@ impl Plan {
         if self.names.has_hashes() {
             return delete_all(self.hashes().into_iter(), backend);
         }
-        let entries = (0..self.keys).map(|key| self.names.of(Family::Entry, key));
+        let swept = self.names.swept();
+        let entries = if swept.is_some() { 0 } else { self.keys };
+        if let Some(pattern) = swept {
+            let mut cursor = Some(Cursor::Start);
+            while let Some(at) = cursor {
+                let page = backend.scan(&pattern, None, at)?;
+                backend.delete_many(&page.keys)?;
+                cursor = page.next;
+            }
+        }
+        let entries = (0..entries).map(|key| self.names.of(Family::Entry, key, 0));
         let counters = if self.has(Operation::Incr) { self.keys } else { 0 };
-        let counters = (0..counters).map(|key| self.names.of(Family::Counter, key));
+        let counters = (0..counters).map(|key| self.names.of(Family::Counter, key, 0));
         delete_all(entries.chain(counters).chain(self.names.tags().map(|(key, _)| key)), backend)
     }
 }

@@ -8,8 +8,9 @@ use std::mem;
 
 use itoa::Buffer;
 
-use super::names::{DIGITS, Family, Names, push_digits};
+use super::names::{DIGITS, Family, Generations, Names, push_digits};
 use super::workload::{Job, Operation, Values};
+use crate::entry::StoredKey;
 
 /// Who listens at the other end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +35,8 @@ pub struct Requests {
     parts: [(Vec<u8>, Vec<u8>); Operation::ALL.len()],
     /// The same of reads that shall find nothing.
     absent: (Vec<u8>, Vec<u8>),
+    /// What asks for the values of tags, by the number of the tag that an entry has.
+    asks: Vec<Vec<u8>>,
     /// Whether `parts` have all of a key but its digits.
     numbered: bool,
     /// What stands after a value.
@@ -63,7 +66,7 @@ impl Requests {
         });
         let mut absent = parts[Operation::Get as usize].clone();
         let mut numbered = false;
-        let [get, set, del, incr] = parts.each_mut().map(|(before, _)| (before, Family::Entry));
+        let [get, set, del, incr, _] = parts.each_mut().map(|(before, _)| (before, Family::Entry));
         for (before, family) in [get, set, del, (incr.0, Family::Counter), (&mut absent.0, Family::Absent)] {
             if let Some(head) = names.numbered(family) {
                 push_length(protocol, head.len() + DIGITS, before);
@@ -83,16 +86,31 @@ impl Requests {
             let flags = if values.flags() == 0 { String::new() } else { format!(" F{}", values.flags()) };
             parts[Operation::Set as usize].1 = format!(" T{ttl_s}{flags} MS\r\n").into_bytes();
         }
-        Requests { protocol, names, values, parts, absent, numbered, tail: tail.into_bytes() }
+        let asks = (0..names.generations().map_or(0, Generations::len)).map(|tag| mget(&names.needs(tag))).collect();
+        Requests { protocol, names, values, parts, absent, asks, numbered, tail: tail.into_bytes() }
+    }
+
+    /// Whether entries are asked for by the values of their tags.
+    #[must_use]
+    pub fn asks_tags(&self) -> bool {
+        !self.asks.is_empty()
     }
 
     /// Adds the request for `job` to `out`, or what stands before its value.
     pub fn encode(&self, job: &Job, out: &mut Vec<u8>) -> Request<'_> {
+        if job.asks_tags {
+            out.extend_from_slice(&self.asks[job.key as usize % self.asks.len()]);
+            return Request::Whole;
+        }
+        if job.operation == Operation::Invalidate {
+            self.encode_invalidate(job, out);
+            return Request::Whole;
+        }
         let (before, after) = if job.absent { &self.absent } else { &self.parts[job.operation as usize] };
         out.extend_from_slice(before);
         if self.numbered {
             push_digits(job.key, out);
-        } else if let Some(stored) = self.names.listed(job.family(), job.key) {
+        } else if let Some(stored) = self.names.listed(job.family(), job.key, job.generation) {
             push_length(self.protocol, stored.key.len(), out);
             out.extend_from_slice(&stored.key);
             if let Some(field) = &stored.field {
@@ -129,6 +147,31 @@ impl Requests {
     }
 }
 
+impl Requests {
+    /// A write of a new value to a tag's key, as redis-tagged-cache does it.
+    fn encode_invalidate(&self, job: &Job, out: &mut Vec<u8>) {
+        let Some((stored, value)) = self.names.tag_write(job.key, job.generation) else { return };
+        let (before, after) = &self.parts[Operation::Invalidate as usize];
+        out.extend_from_slice(before);
+        push_length(self.protocol, stored.key.len(), out);
+        out.extend_from_slice(&stored.key);
+        out.extend_from_slice(after);
+        push_length(self.protocol, value.len(), out);
+        out.extend_from_slice(&value);
+        out.extend_from_slice(&self.tail);
+    }
+}
+
+fn mget(keys: &[StoredKey]) -> Vec<u8> {
+    let mut out = format!("*{}\r\n$4\r\nMGET\r\n", keys.len() + 1).into_bytes();
+    for stored in keys {
+        push_length(Protocol::Redis, stored.key.len(), &mut out);
+        out.extend_from_slice(&stored.key);
+        out.extend_from_slice(b"\r\n");
+    }
+    out
+}
+
 /// What stands before a key and after it.
 fn of_redis(operation: Operation) -> (&'static str, &'static str) {
     match operation {
@@ -136,6 +179,7 @@ fn of_redis(operation: Operation) -> (&'static str, &'static str) {
         Operation::Set => ("*5\r\n$3\r\nSET\r\n", "\r\n$"),
         Operation::Del => ("*2\r\n$3\r\nDEL\r\n", "\r\n"),
         Operation::Incr => ("*2\r\n$4\r\nINCR\r\n", "\r\n"),
+        Operation::Invalidate => ("*5\r\n$3\r\nSET\r\n", "\r\n"),
     }
 }
 
@@ -146,6 +190,8 @@ fn of_redis_hashes(operation: Operation) -> (&'static str, &'static str) {
         Operation::Set => ("*4\r\n$4\r\nHSET\r\n", "\r\n$"),
         Operation::Del => ("*3\r\n$4\r\nHDEL\r\n", "\r\n"),
         Operation::Incr => ("*4\r\n$7\r\nHINCRBY\r\n", "\r\n$1\r\n1\r\n"),
+        // There are no tags then.
+        Operation::Invalidate => ("", ""),
     }
 }
 
@@ -155,6 +201,8 @@ fn of_memcached(operation: Operation) -> (&'static str, &'static str) {
         Operation::Set => ("ms ", ""),
         Operation::Del => ("md ", "\r\n"),
         Operation::Incr => ("ma ", "\r\n"),
+        // Nor here.
+        Operation::Invalidate => ("", ""),
     }
 }
 
@@ -202,6 +250,10 @@ pub struct Scanner {
     skip: u64,
     /// How many the value has in all; `None` where it is an error's text.
     value: Option<u64>,
+    /// Whether replies may be lists, which count as one each: those to questions for tags are.
+    lists: bool,
+    /// Replies that are still to come of a list.
+    parts: u64,
     /// Whether they are kept.
     keeps: bool,
     /// Those of a value that have come, where they are.
@@ -213,9 +265,29 @@ enum Line<'a> {
     Reply(Reply<'a>),
     /// So many bytes and a line end follow: a value, or the text of an error.
     Value(u64, bool),
+    /// So many replies follow.
+    List(u64),
 }
 
 impl Scanner {
+    /// A scanner where some replies may be lists.
+    #[must_use]
+    pub fn new(lists: bool) -> Scanner {
+        Scanner { lists, ..Scanner::default() }
+    }
+
+    /// Hands over a reply, or the end of the list that it is in.
+    fn hand(&mut self, reply: Reply<'_>, kept: Option<Vec<u8>>, each: &mut impl FnMut(Reply<'_>, Option<Vec<u8>>)) {
+        match self.parts {
+            0 => each(reply, kept),
+            1 => {
+                self.parts = 0;
+                each(Reply::Done, None);
+            }
+            _ => self.parts -= 1,
+        }
+    }
+
     /// Takes the next bytes and hands over each reply that ends in them, with the value's bytes where `keep` said so
     /// when it began.
     ///
@@ -243,7 +315,7 @@ impl Scanner {
                         self.kept.truncate(self.kept.len() - 2);
                         mem::take(&mut self.kept)
                     });
-                    each(self.value.map_or(Reply::Refused(b"error"), Reply::Found), kept);
+                    self.hand(self.value.map_or(Reply::Refused(b"error"), Reply::Found), kept, &mut each);
                 }
                 continue;
             }
@@ -251,19 +323,25 @@ impl Scanner {
                 self.keep(bytes);
                 return Ok(());
             };
-            let said = if self.in_line {
+            let held;
+            let text = if mem::take(&mut self.in_line) {
                 self.keep(&bytes[..=end]);
                 self.in_line = false;
-                line(protocol, self.line.trim_ascii_end())?
+                held = mem::take(&mut self.line);
+                held.trim_ascii_end()
             } else {
-                line(protocol, bytes[..end].strip_suffix(b"\r").ok_or(Malformed)?)?
+                bytes[..end].strip_suffix(b"\r").ok_or(Malformed)?
             };
-            match said {
-                Line::Reply(reply) => each(reply, None),
+            match line(protocol, text)? {
+                Line::Reply(reply) => self.hand(reply, None, &mut each),
                 Line::Value(size, is_value) => {
                     (self.skip, self.value) = (size + 2, is_value.then_some(size));
-                    self.keeps = is_value && keep();
+                    self.keeps = is_value && self.parts == 0 && keep();
                 }
+                // No list is in another one.
+                Line::List(_) if !self.lists || self.parts > 0 => return Err(Malformed),
+                Line::List(0) => each(Reply::Done, None),
+                Line::List(count) => self.parts = count,
             }
             self.line.clear();
             bytes = &bytes[end + 1..];
@@ -286,6 +364,7 @@ fn line(protocol: Protocol, line: &[u8]) -> Result<Line<'_>, Malformed> {
         (Protocol::Redis, b'+' | b':') => Line::Reply(Reply::Done),
         (Protocol::Redis, b'-') => Line::Reply(Reply::Refused(word(rest))),
         (Protocol::Redis, b'!') => Line::Value(number(rest)?, false),
+        (Protocol::Redis, b'*') => Line::List(number(rest)?),
         (Protocol::Memcached, _) => match word(line) {
             b"VA" => Line::Value(number(word(rest.get(2..).ok_or(Malformed)?))?, true),
             b"EN" | b"NF" | b"NS" => Line::Reply(Reply::Missing),
@@ -320,7 +399,7 @@ mod tests {
     use crate::layout;
 
     fn job(operation: Operation, key: u32, size: u32) -> Job {
-        Job { operation, key, offset: 0, size, absent: false }
+        Job { size, ..Job::new(operation, key) }
     }
 
     fn encoded(requests: &Requests, job: &Job) -> Vec<u8> {
@@ -334,7 +413,7 @@ mod tests {
 
     #[test]
     fn requests_are_what_the_servers_take() {
-        let values = Values::new(5000, 1);
+        let values = Values::new(5000, 0.0, 1);
         let names = |layout: &str, given: Option<Vec<Vec<u8>>>| {
             let layout = layout::parse(layout, None, Kind::Redis).unwrap();
             let keys = given.as_ref().map_or(100, |given| given.len() as u32);
@@ -392,9 +471,9 @@ mod tests {
     }
 
     /// The replies in `bytes`, as text, however the bytes are cut.
-    fn check(protocol: Protocol, bytes: &[u8], expected: &str) {
+    fn check(protocol: Protocol, lists: bool, bytes: &[u8], expected: &str) {
         for piece in [1, 2, 3, 7, bytes.len()] {
-            let (mut scanner, mut said) = (Scanner::default(), Vec::new());
+            let (mut scanner, mut said) = (Scanner::new(lists), Vec::new());
             let (mut wrong, mut next) = (false, false);
             for part in bytes.chunks(piece) {
                 let each = |reply: Reply<'_>, kept: Option<Vec<u8>>| {
@@ -442,7 +521,14 @@ mod tests {
             (b"HTTP/1.1 400 Bad Request\r\n", "malformed"),
             (b"$3\r\nab", ""),
         ] {
-            check(redis, bytes, expected);
+            check(redis, false, bytes, expected);
+        }
+        for (bytes, expected) in [
+            (&b"*2\r\n$2\r\nab\r\n$-1\r\n$3\r\nabc\r\n*0\r\n+OK\r\n"[..], "done 3 done done"),
+            (b"*1\r\n*1\r\n", "malformed"),
+            (b"*1\r\n-ERR no\r\n:1\r\n", "done done"),
+        ] {
+            check(redis, true, bytes, expected);
         }
         for (bytes, expected) in [
             (&b"VA 3\r\nVA \r\nEN\r\nHD\r\nNF\r\nNS\r\n"[..], "3 miss done miss miss"),
@@ -450,7 +536,7 @@ mod tests {
             (b"VA\r\n", "malformed"),
             (b"+OK\r\n", "malformed"),
         ] {
-            check(Protocol::Memcached, bytes, expected);
+            check(Protocol::Memcached, false, bytes, expected);
         }
     }
 }

@@ -123,7 +123,7 @@ impl Worker<'_> {
 
     /// The answer, and the value where one was read.
     fn ask(&self, job: &Job, backend: &mut dyn Backend) -> Result<(Reply<'static>, Option<Vec<u8>>), Error> {
-        let key = self.names.of(job.family(), job.key);
+        let key = self.names.of(job.family(), job.key, job.generation);
         match job.operation {
             Operation::Get => {
                 let Some(entry) = backend.get_many(&[key])?.pop().flatten() else { return Ok((Reply::Missing, None)) };
@@ -134,13 +134,19 @@ impl Worker<'_> {
                 return Ok((Reply::Found(value.len() as u64), Some(value)));
             }
             Operation::Set => {
-                backend.set_many(&[write(key, self.values.of(job), self.values.flags(), self.expiry)])?;
+                // A store whose tags have no values keeps them with the entries.
+                let tag = self.names.tag(job.key);
+                let write = write(key, self.values.of(job), self.values.flags(), self.expiry);
+                backend.set_many(&[Write { tag, ..write }])?;
             }
             Operation::Del => {
                 backend.delete_many(&[key])?;
             }
             Operation::Incr => {
                 backend.increment(&key, 1, self.expiry)?;
+            }
+            Operation::Invalidate => {
+                backend.evict(&self.names.tag(job.key).unwrap_or_default())?;
             }
         }
         Ok((Reply::Done, None))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use fastrand::Rng;
 
-use super::names::Family;
+use super::names::{Family, Generations};
 
 /// What can be done to an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,11 +18,14 @@ pub enum Operation {
     Del,
     /// Add 1 to a counter. Counters are keys of their own.
     Incr,
+    /// Make all entries of a tag misses.
+    Invalidate,
 }
 
 impl Operation {
     /// All, each at the place that is its number.
-    pub const ALL: [Operation; 4] = [Operation::Get, Operation::Set, Operation::Del, Operation::Incr];
+    pub const ALL: [Operation; 5] =
+        [Operation::Get, Operation::Set, Operation::Del, Operation::Incr, Operation::Invalidate];
 
     /// As `--mix` spells it.
     #[must_use]
@@ -32,6 +35,7 @@ impl Operation {
             Operation::Set => "set",
             Operation::Del => "del",
             Operation::Incr => "incr",
+            Operation::Invalidate => "invalidate",
         }
     }
 }
@@ -106,7 +110,7 @@ fn weighted(rng: &mut Rng, weights: impl Iterator<Item = u32> + Clone) -> usize 
 pub struct Job {
     /// What.
     pub operation: Operation,
-    /// The number of the key.
+    /// The number of the key; what is invalidated is its tag.
     pub key: u32,
     /// Where the value is in [`Values`].
     pub offset: u32,
@@ -114,9 +118,19 @@ pub struct Job {
     pub size: u32,
     /// Whether it is a read that shall find nothing.
     pub absent: bool,
+    /// Of the tag of the key, where tags have values.
+    pub generation: u32,
+    /// Whether the server is asked for the values of tags first, as a library would.
+    pub asks_tags: bool,
 }
 
 impl Job {
+    /// One without a value and without a tag.
+    #[must_use]
+    pub fn new(operation: Operation, key: u32) -> Job {
+        Job { operation, key, offset: 0, size: 0, absent: false, generation: 0, asks_tags: false }
+    }
+
     /// What it is done to.
     #[must_use]
     pub fn family(&self) -> Family {
@@ -137,15 +151,24 @@ pub struct Values {
     flags: u32,
 }
 
+/// Bytes of which the first are random, where not all are.
+const BLOCK: usize = 128;
+
 /// At how many places a value can begin.
 const PLACES: u32 = 4096;
 
 impl Values {
-    /// Enough for values of so many bytes.
+    /// Enough for values of so many bytes, of which such a share is always the same.
     #[must_use]
-    pub fn new(size_most: u32, seed: u64) -> Values {
+    pub fn new(size_most: u32, compressible: f64, seed: u64) -> Values {
         let mut bytes = vec![0; size_most as usize + PLACES as usize];
-        Rng::with_seed(seed).fill(&mut bytes);
+        let mut rng = Rng::with_seed(seed);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a small number")]
+        let random = (BLOCK as f64 * (1.0 - compressible)).round() as usize;
+        for block in bytes.chunks_mut(BLOCK) {
+            let random = random.min(block.len());
+            rng.fill(&mut block[..random]);
+        }
         Values { bytes: bytes.into(), flags: 0 }
     }
 
@@ -185,6 +208,7 @@ pub struct Workload {
     sizes: Sizes,
     rng: Rng,
     hit_rate: Option<f64>,
+    generations: Option<Generations>,
 }
 
 impl Workload {
@@ -194,7 +218,7 @@ impl Workload {
         let used: Vec<Operation> = Operation::ALL.into_iter().filter(|one| mix[*one as usize] > 0).collect();
         let only = if let [only] = used[..] { Some(only) } else { None };
         let rng = Rng::with_seed(seed.wrapping_add((nth as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)));
-        Workload { mix, only, keys: Keys::new(keys, distribution, nth), sizes, rng, hit_rate: None }
+        Workload { mix, only, keys: Keys::new(keys, distribution, nth), sizes, rng, hit_rate: None, generations: None }
     }
 
     /// The same, with such a share of the reads for entries that are there, where it is not for all of them.
@@ -203,25 +227,37 @@ impl Workload {
         Workload { hit_rate, ..self }
     }
 
+    /// The same, on a layout whose tags have values.
+    #[must_use]
+    pub fn tagged(self, generations: Option<Generations>) -> Workload {
+        Workload { generations, ..self }
+    }
+
     /// The next job.
     pub fn draw(&mut self) -> Job {
         let rng = &mut self.rng;
         let operation = self.only.unwrap_or_else(|| Operation::ALL[weighted(rng, self.mix.iter().copied())]);
         let key = self.keys.draw(operation, rng);
-        match operation {
-            Operation::Set => self.fill(key),
-            Operation::Get => {
-                let absent = self.hit_rate.is_some_and(|rate| rng.f64() >= rate);
-                Job { operation, key, offset: 0, size: 0, absent }
-            }
-            Operation::Del | Operation::Incr => Job { operation, key, offset: 0, size: 0, absent: false },
-        }
+        let absent = match operation {
+            Operation::Set => return self.fill(key),
+            Operation::Get => self.hit_rate.is_some_and(|rate| rng.f64() >= rate),
+            _ => false,
+        };
+        self.tag(Job { absent, ..Job::new(operation, key) })
     }
 
     /// A job that writes `key`, whatever the mix: before the load, or after a miss.
     pub fn fill(&mut self, key: u32) -> Job {
         let (offset, size) = self.sizes.draw(&mut self.rng);
-        Job { operation: Operation::Set, key, offset, size, absent: false }
+        self.tag(Job { offset, size, ..Job::new(Operation::Set, key) })
+    }
+
+    fn tag(&self, job: Job) -> Job {
+        match (&self.generations, job.operation) {
+            (None, _) | (_, Operation::Incr) => job,
+            (Some(generations), Operation::Invalidate) => Job { generation: generations.next(job.key), ..job },
+            (Some(generations), _) => Job { generation: generations.of(job.key), asks_tags: true, ..job },
+        }
     }
 }
 
@@ -342,6 +378,8 @@ impl Zipf {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+
     use super::*;
 
     const DRAWS: u32 = 200_000;
@@ -379,7 +417,7 @@ mod tests {
 
     #[test]
     fn keys_are_distributed_as_asked() {
-        let gets = [1, 0, 0, 0];
+        let gets = [1, 0, 0, 0, 0];
         let some = Sizes::Range(1, 1);
         let uniform = vec![1.0; 1000];
         let mut load = workload(gets, 1000, Distribution::Uniform, some.clone());
@@ -402,7 +440,7 @@ mod tests {
     #[test]
     fn a_distribution_that_is_another_is_found() {
         let slip = std::panic::catch_unwind(|| {
-            let mut load = workload([1, 0, 0, 0], 1000, Distribution::Zipf(0.95), Sizes::Range(1, 1));
+            let mut load = workload([1, 0, 0, 0, 0], 1000, Distribution::Zipf(0.95), Sizes::Range(1, 1));
             let shares: Vec<f64> = (1..=1000).map(|rank| f64::from(rank).powf(-0.99)).collect();
             check("zipf", &shares, || load.draw().key);
         });
@@ -411,7 +449,7 @@ mod tests {
 
     #[test]
     fn what_was_written_last_is_read_most() {
-        let mut load = workload([0, 1, 0, 0], 100, Distribution::Latest, Sizes::Range(1, 1));
+        let mut load = workload([0, 1, 0, 0, 0], 100, Distribution::Latest, Sizes::Range(1, 1));
         let keys: Vec<u32> = (0..3).map(|_| load.draw().key).collect();
         assert_eq!(keys, [0, 1, 2]);
         load.only = Some(Operation::Get);
@@ -422,15 +460,15 @@ mod tests {
     #[test]
     fn operations_and_sizes_are_as_weighted() {
         let sizes = Sizes::Weighted(vec![(10, 90), (1000, 10)]);
-        let mut load = workload([6, 3, 1, 0], 10, Distribution::Uniform, sizes.clone());
-        check("mix", &[6.0, 3.0, 1.0, 0.0], || load.draw().operation as u32);
-        let mut load = workload([0, 1, 0, 0], 10, Distribution::Uniform, sizes);
+        let mut load = workload([6, 3, 1, 0, 0], 10, Distribution::Uniform, sizes.clone());
+        check("mix", &[6.0, 3.0, 1.0, 0.0, 0.0], || load.draw().operation as u32);
+        let mut load = workload([0, 1, 0, 0, 0], 10, Distribution::Uniform, sizes);
         check("weighted", &[9.0, 1.0], || u32::from(load.draw().size == 1000));
-        let mut load = workload([0, 1, 0, 0], 10, Distribution::Uniform, Sizes::Range(5, 24));
+        let mut load = workload([0, 1, 0, 0, 0], 10, Distribution::Uniform, Sizes::Range(5, 24));
         check("range", &[1.0; 20], || load.draw().size - 5);
         let given = [b"a".to_vec(), b"bc".to_vec(), Vec::new(), b"def".to_vec()];
         let (values, sizes) = Values::given(&given, 0).unwrap();
-        let mut load = workload([0, 1, 0, 0], 10, Distribution::Uniform, sizes);
+        let mut load = workload([0, 1, 0, 0, 0], 10, Distribution::Uniform, sizes);
         let place = |value: &[u8]| given.iter().position(|one| one == value).unwrap() as u32;
         check("given", &[1.0; 4], || place(values.of(&load.draw())));
     }
@@ -439,7 +477,7 @@ mod tests {
     fn reads_hit_as_often_as_asked() {
         for rate in [0.0, 0.2, 0.8, 0.999] {
             let some = Sizes::Range(1, 1);
-            let mut load = workload([9, 1, 0, 0], 10, Distribution::Uniform, some).hitting(Some(rate));
+            let mut load = workload([9, 1, 0, 0, 0], 10, Distribution::Uniform, some).hitting(Some(rate));
             check("hit rate", &[rate * 9.0, (1.0 - rate) * 9.0, 1.0], || match load.draw() {
                 Job { operation: Operation::Set, absent, .. } => 2 + u32::from(absent),
                 Job { absent, .. } => u32::from(absent),
@@ -448,10 +486,22 @@ mod tests {
     }
 
     #[test]
+    fn values_compress_as_much_as_asked() {
+        for share in [0.0, 0.25, 0.5, 0.9, 1.0] {
+            let values = Values::new(60_000, share, 3);
+            let value = values.of(&Job { offset: 77, size: 60_000, ..Job::new(Operation::Set, 0) });
+            let mut deflate = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::best());
+            deflate.write_all(value).unwrap();
+            let saved = 1.0 - deflate.finish().unwrap().len() as f64 / 60_000.0;
+            assert!((saved - share).abs() < 0.05, "{share}: {saved}");
+        }
+    }
+
+    #[test]
     fn the_same_seed_asks_for_the_same_and_values_fit() {
-        let make = |nth| Workload::new([1; 4], 50, Distribution::Zipf(0.99), Sizes::Range(0, 100), 7, nth);
+        let make = |nth| Workload::new([1; 5], 50, Distribution::Zipf(0.99), Sizes::Range(0, 100), 7, nth);
         let (mut one, mut same, mut other) = (make(0), make(0), make(1));
-        let values = Values::new(100, 7);
+        let values = Values::new(100, 0.0, 7);
         let (mut equal, mut different) = (0, 0);
         for _ in 0..1000 {
             let job = one.draw();

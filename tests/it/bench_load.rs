@@ -2,11 +2,14 @@
 
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
+use std::process::Stdio;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::env::Env;
+use crate::pty;
 use crate::server::{Memcached, Server};
 
 /// Values that every serializer can hold; one is too large to be copied, and one compresses well.
@@ -265,5 +268,78 @@ fn what_is_not_found_is_computed_and_written_while_others_go_on() {
         let ran = env.run(line);
         assert!(ran.took < Duration::from_secs(20) && ran.stderr().is_empty(), "{ran}");
         assert!(ran.ok().contains("cache-aside: a miss was written 60.00 s later"));
+    }
+}
+
+#[test]
+fn tags_are_asked_for_and_invalidated_as_the_library_does() {
+    let (server, env) = (Server::start(&[]), Env::new());
+    let mut watched = Watched::new(&server);
+    for pace in [&["--pipeline", "4"][..], &["--rate", "2000"]] {
+        let mix = ["-l", "rtc://app", "bench", "--mix", "get=16,set=2,del=1,invalidate=1,incr=1"];
+        let load = ["--requests", "2000", "--key-count", "100", "--tag-count", "10", "--clients", "10"];
+        let told = record(&env, &server.url(), &[&mix[..], &load, pace].concat());
+        let rows = told["operations"].as_array().unwrap();
+        let count = |name: &str| {
+            let row = rows.iter().find(|row| row["operation"] == name).unwrap();
+            usize::try_from(row["count"].as_u64().unwrap()).unwrap()
+        };
+        assert_eq!((number(&told, "/count"), number(&told, "/errors")), (2000.0, 0.0), "{told}");
+        // What is invalidated is missed until it is written again.
+        assert!((0.05..0.9).contains(&number(&told, "/hit_rate")), "{told}");
+        let commands = watched.take(&server);
+        let sent = |name: &str, part: &str| {
+            commands.iter().filter(|words| words[0] == name && words.len() > 1 && words[1].contains(part)).count()
+        };
+        assert_eq!(sent("MGET", ":t:"), count("get") + count("set") + count("del"), "{told}");
+        assert_eq!((sent("GET", ":s:"), sent("DEL", ":s:")), (count("get"), count("del")), "{told}");
+        // The tag of all and ten others are written first, 100 entries and 100 counters too.
+        assert_eq!((sent("SET", ":t:"), sent("SET", ":s:")), (count("invalidate") + 11, count("set") + 200), "{told}");
+        let times = commands.iter().filter(|words| words[0] == "SET").all(|words| words[3] == "PX" && words.len() == 5);
+        assert!(times, "every write has a ttl");
+        assert_eq!(keys_left(&server), redis::Value::Int(0));
+    }
+    let disk = format!("disk://{}", env.path("cache").display());
+    let mix =
+        ["bench", "--mix", "get=8,set=1,invalidate=1", "--requests", "300", "--key-count", "50", "--tag-count", "5"];
+    let told = record(&env, &disk, &mix);
+    assert!((0.01..0.9).contains(&number(&told, "/hit_rate")) && number(&told, "/errors") == 0.0, "{told}");
+    env.fails(["-b", &disk, "ls"], 1);
+    let url = server.url();
+    for (backend, layout, part) in [
+        (&url[..], "plain:", "neither this layout nor this backend keeps any"),
+        ("memory:", "plain:", "neither this layout nor this backend keeps any"),
+        (&url, "rtc://app?format=0.10", "is for later formats"),
+        ("memory:", "rtc://app", "this layout is for Redis"),
+    ] {
+        let told = env.fails(["-b", backend, "-l", layout, "bench", "--mix", "get=9,invalidate=1"], 2);
+        assert!(told.contains(part), "{told}");
+    }
+}
+
+#[test]
+fn a_signal_leaves_nothing_of_any_layout() {
+    for (layout, name, more) in [
+        ("rtc://app", "INT", &["--mix", "get=8,set=2,invalidate=1,incr=1"][..]),
+        ("pyredis-cache://Class/Student", "TERM", &["--mix", "get=8,set=2,del=1,incr=1", "--hit-rate", "50%"]),
+        ("aiocache://app", "INT", &["--no-preload", "--mix", "get", "--cache-aside=60s"]),
+    ] {
+        let (server, env) = (Server::start(&[]), Env::new());
+        let file = env.file("values.jsonl", lines(["1", "2", "3"]));
+        let line = ["-b", &server.url(), "-l", layout, "-s", "pickle://", "bench", "--duration", "60s"];
+        let values = ["--decode", "--value-from", file.to_str().unwrap()];
+        let (mut command, line) = env.command([&line[..], &values, more].concat());
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let deadline = Instant::now() + env.deadline();
+        while !["get", "hget"].iter().any(|get| server.info("commandstats").contains(&format!("cmdstat_{get}:"))) {
+            assert!(Instant::now() < deadline, "{line}");
+            thread::sleep(Duration::from_millis(5));
+        }
+        pty::signal(&child, name);
+        let mut stderr = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(130), "{line}: {stderr}");
+        assert!(Instant::now() < deadline && stderr.is_empty(), "{line}: {stderr}");
+        assert_eq!(keys_left(&server), redis::Value::Int(0), "{line}");
     }
 }

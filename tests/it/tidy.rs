@@ -24,7 +24,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("layout", &["entry", "limits", "pattern", "url"]),
     ("backend", &["entry", "limits", "pattern", "secret", "url"]),
     ("stats", &["backend", "entry", "limits"]),
-    ("bench", &["backend", "entry", "interrupt", "layout", "limits"]),
+    ("bench", &["backend", "entry", "interrupt", "layout", "limits", "pattern"]),
     ("cache", &["backend", "codec", "entry", "layout", "limits", "pattern", "value"]),
     ("render", &["codec", "entry", "limits", "secret", "value"]),
     ("exit", &["backend", "cache", "codec", "layout", "limits", "url", "value"]),

@@ -153,7 +153,7 @@ pub fn sizes_text(sizes: &Sizes) -> Option<String> {
 }
 
 /// Reads a percentage from none to all, as a share.
-pub fn hit_rate(text: &str) -> Result<f64, String> {
+pub fn part(text: &str) -> Result<f64, String> {
     match text.strip_suffix('%').unwrap_or(text).trim().parse::<f64>() {
         Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(percent / 100.0),
         _ => Err("expected a percentage from 0 to 100, such as 80%".to_owned()),
@@ -189,8 +189,8 @@ mod tests {
 
     #[test]
     fn what_is_asked_for_is_understood_or_refused() {
-        assert_eq!(mix("get=90,set=10"), Ok(Weights([90, 10, 0, 0])));
-        assert_eq!(mix("incr"), Ok(Weights([0, 0, 0, 1])));
+        assert_eq!(mix("get=90,set=10"), Ok(Weights([90, 10, 0, 0, 0])));
+        assert_eq!(mix("incr"), Ok(Weights([0, 0, 0, 1, 0])));
         for wrong in ["", "get=x", "put=1", "get=0", "get=-1"] {
             assert!(mix(wrong).is_err(), "{wrong}");
         }

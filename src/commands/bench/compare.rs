@@ -45,10 +45,12 @@ const METRICS: [(&str, Direction); 4] = [
 ];
 
 /// Settings without which another thing is measured.
-const SAME: [&str; 6] = ["/loop", "/clients", "/pipeline", "/mix", "/value_size", "/offered/asked"];
+const SAME: [&str; 8] =
+    ["/loop", "/clients", "/pipeline", "/mix", "/value_size", "/offered/asked", "/hit_rate_asked", "/cache_aside_us"];
 
 /// Settings that may be just what is compared.
-const ALIKE: [&str; 6] = ["/threads", "/keys", "/key_distribution", "/layout", "/value_from", "/serializer"];
+const ALIKE: [&str; 7] =
+    ["/threads", "/keys", "/key_distribution", "/layout", "/value_from", "/serializer", "/value_compressible"];
 
 pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> {
     let (a, b) = (Side::read(&args.a, global)?, Side::read(&args.b, global)?);

@@ -35,6 +35,7 @@ use crate::bench::{
 use crate::entry::{Kind, Ttl};
 use crate::exit::{Exit, Stop};
 use crate::interrupt::Interrupt;
+use crate::layout::Layout;
 use crate::render::{self, Format, Printer, escape};
 
 /// Put load on a server or a store, and measure what it does
@@ -42,9 +43,9 @@ use crate::render::{self, Format, Printer, escape};
 /// A closed loop, in which each client sends its next request when it has the answer to the last: it tells
 /// how much a server can do. --rate makes it an open loop, whose requests are sent when they are due, as
 /// users do: it tells how long they wait, for latencies count from when a request was due. The entries
-/// are the run's own (cachectl:bench:RUN:…), with a ttl, and deleted at the end, also on control-C and SIGTERM. A
-/// backend that has other entries takes --yes. The status is 1 when a condition of --fail-on holds, and 7 when the
-/// server went away and what is shown was measured before.
+/// are the run's own (cachectl:bench:RUN:…, as the layout names them), with a ttl, and deleted at the end, also on
+/// control-C and SIGTERM. A backend that has other entries takes --yes. The status is 1 when a condition of
+/// --fail-on holds, and 7 when the server went away and what is shown was measured before.
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub struct Args {
@@ -75,15 +76,16 @@ pub struct Args {
     #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "1m",
         value_parser = arguments::sweep, conflicts_with_all = ["rate", "requests", "duration", "warmup", "runs"])]
     sweep: Option<Duration>,
-    /// How much of the load is what: get, set, del and incr
+    /// How much of the load is what: get, set, del, incr, and invalidate where the layout has tags, or on disk
     #[arg(long, value_name = "NAME=WEIGHT,…", default_value = "get=90,set=10", value_parser = arguments::mix)]
     mix: Weights,
-    /// Have a client that reads what is not there wait for TIME, as an application computes it, and then write it
+    /// Have a client that reads what is not there wait for TIME, such as 5ms, as if it computed it, and then write it;
+    /// other clients go on, and such writes come beside the requests that are asked for
     #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "0s")]
     #[arg(value_parser = arguments::short_time)]
     cache_aside: Option<Duration>,
     /// Which share of the reads is for entries that are there; the others are for names that nobody writes
-    #[arg(long, value_name = "PERCENT", value_parser = arguments::hit_rate, conflicts_with = "no_preload")]
+    #[arg(long, value_name = "PERCENT", value_parser = arguments::part, conflicts_with = "no_preload")]
     hit_rate: Option<f64>,
     /// Use the names in FILE, one a line, after the run's own prefix; - is stdin
     #[arg(long, value_name = "FILE", conflicts_with = "key_count")]
@@ -97,19 +99,24 @@ pub struct Args {
     /// Bytes of a value: 64, 1KiB, a range 64..1KiB, or sizes with weights 64=90,4KiB=10
     #[arg(long, value_name = "SIZE", default_value = "64", value_parser = arguments::sizes)]
     value_size: Sizes,
+    /// How much of a value is always the same, for a store or a network that compresses
+    #[arg(long, value_name = "PERCENT", default_value = "0%", value_parser = arguments::part)]
+    #[arg(conflicts_with = "value_from")]
+    value_compressible: f64,
     /// Write the values of FILE.jsonl (lines as set --from takes them; also @FILE, or - for stdin), or that of the
     /// entry of KEY, byte for byte as set would with the same -s and -l; each as often as any other
     #[arg(long, value_name = "KEY|FILE.jsonl", conflicts_with = "value_size")]
     #[arg(value_parser = typed::key().map(Source::parse))]
     value_from: Option<Source>,
-    /// Encode and decode a share of the values that are written and read once more, and tell how long that takes. It
-    /// is done by the thread that loads, after the replies that came together have their times: what is not measured
-    /// meanwhile waits, so a large share of large values lowers the throughput and lengthens latencies
+    /// Encode and decode a share of the values that are written and read once more (1% unless said), and tell how
+    /// long that takes apart from the latencies. It takes time of the client, in the thread that loads: after the
+    /// replies that came together have their times, but those that come meanwhile wait, so a large share of large
+    /// values lowers the throughput and lengthens latencies
     #[arg(long, value_name = "PERCENT", num_args = 0..=1, require_equals = true, default_missing_value = "1%")]
     #[arg(value_parser = arguments::share_of_all, requires = "value_from")]
     decode: Option<f64>,
     /// How many tags there are, of which each entry has one, where the layout has tags
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = arguments::number::<u32>(1, 1_000_000))]
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = arguments::number::<u32>(1, 100_000))]
     tag_count: u32,
     /// Makes chance repeatable
     #[arg(long, value_name = "N", default_value_t = 1)]
@@ -225,20 +232,19 @@ fn create(path: Option<&Path>) -> Result<Option<File>> {
 
 /// What the arguments say, put together.
 fn plan(args: &Args, global: &Global, kind: Kind, options: &Options) -> Result<Plan> {
+    target::codec(global)?;
     let given = match &args.keys {
         None => None,
         Some(file) => Some(names(file, kind, global)?),
     };
     let keys = given.as_ref().map_or(Ok(args.key_count), |given| u32::try_from(given.len()))?;
     let layout = target::layout(global)?;
-    if layout.tagging().is_some() && kind != Kind::Redis {
-        return Err(Stop::usage("this layout is for Redis: its library knows no other store").into());
-    }
+    let tags = tags(args, layout.as_ref(), kind)?;
     let run = format!("{:08x}", fastrand::u32(..));
     let counters = (args.mix.0[Operation::Incr as usize] > 0).then_some(Family::Counter);
     let absent = args.hit_rate.and(Some(Family::Absent));
     let families: Vec<Family> = [Some(Family::Entry), counters, absent].into_iter().flatten().collect();
-    let names = Names::new(layout.as_ref(), &run, given, keys, &families, args.tag_count);
+    let names = Names::new(layout.as_ref(), &run, given, keys, &families, tags);
     let names = names.map_err(|error| Stop::usage(error.to_string()))?;
     let end = match (args.requests, args.duration.or(args.sweep)) {
         (Some(requests), _) => End::Requests(requests),
@@ -269,13 +275,33 @@ fn plan(args: &Args, global: &Global, kind: Kind, options: &Options) -> Result<P
         keys,
         distribution: args.key_distribution,
         sizes: args.value_size.clone(),
-        values: Values::new(args.value_size.most(), args.seed),
+        compressible: args.value_compressible,
+        values: Values::new(args.value_size.most(), args.value_compressible, args.seed),
         seed: args.seed,
         names,
         ttl_s,
         timeout: options.timeout,
         coding: None,
     })
+}
+
+/// How many tags there are: none where nobody keeps any.
+fn tags(args: &Args, layout: &dyn Layout, kind: Kind) -> Result<u32> {
+    let invalidates = args.mix.0[Operation::Invalidate as usize] > 0;
+    let told = match (layout.tagging(), kind) {
+        (Some(_), kind) if kind != Kind::Redis => "this layout is for Redis: its library knows no other store",
+        (Some(tagging), _) if invalidates && tagging.deletes() => {
+            "redis-tagged-cache 0.10 makes a tag's value again when it is asked for, and a load knows those that it \
+             wrote: invalidate is for later formats"
+        }
+        (None, kind) if invalidates && kind != Kind::Disk => {
+            "invalidate is of tags, and neither this layout nor this backend keeps any: \
+             -l redis-tagged-cache://NAMESPACE does on Redis, and -b disk: keeps one an entry"
+        }
+        (None, _) if !invalidates => return Ok(0),
+        _ => return Ok(args.tag_count),
+    };
+    Err(Stop::usage(told).into())
 }
 
 /// The layout, as one URL.

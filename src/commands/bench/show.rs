@@ -161,7 +161,10 @@ impl<'a> Report<'a> {
     fn littles_law(&self) -> Option<f64> {
         let in_flight = real((self.plan.clients * self.plan.pipeline) as u64);
         let rate = ratio(real(self.all.latency.len()), self.seconds());
-        (self.plan.pace == Pace::Closed).then(|| rate * self.all.latency.mean() / 1e9 / in_flight)
+        // Who computes what was missed has nothing in flight meanwhile.
+        let compute = self.plan.cache_aside.map_or(0.0, |time| time.as_secs_f64() * real(self.all.misses));
+        let computing = ratio(compute, self.seconds());
+        (self.plan.pace == Pace::Closed).then(|| (rate * self.all.latency.mean() / 1e9 + computing) / in_flight)
     }
 
     /// Processor time of this process for each operation, in microseconds, and how many processors.
@@ -288,6 +291,7 @@ impl Report<'_> {
             .with("mix", arguments::mix_text(&plan.mix))
             .with("layout", self.setting.layout.clone())
             .with("value_size", arguments::sizes_text(&plan.sizes).map_or(Value::Null, Value::from))
+            .with("value_compressible", rounded(plan.compressible))
             .with("value_from", values.map_or(Value::Null, |(from, _)| from.as_str().into()))
             .with("serializer", values.map_or(Value::Null, |(_, form)| form.as_str().into()))
             .with("seed", plan.seed)
@@ -324,10 +328,17 @@ impl Report<'_> {
             Some((after, before)) => rounded(after - before),
             None => Value::Null,
         };
+        let hits = |server: &Server| server.hits.zip(server.misses);
+        let hit_rate = hits(after).zip(hits(before)).map(|((hits, misses), (hits_before, misses_before))| {
+            let (hits, misses) = (hits - hits_before, misses - misses_before);
+            rounded(ratio(real(hits), real(hits + misses)))
+        });
+        let hit_rate = hit_rate.unwrap_or_default();
         Some(vec![
             ("commands", count(|server| server.commands)),
             ("hits", count(|server| server.hits)),
             ("misses", count(|server| server.misses)),
+            ("hit_rate", hit_rate),
             ("expired", count(|server| server.expired)),
             ("evicted", count(|server| server.evicted)),
             ("network_in", count(|server| server.network_in)),
