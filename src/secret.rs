@@ -48,10 +48,18 @@ pub fn too_open(metadata: &Metadata) -> Option<u32> {
     (mode & 0o077 != 0).then_some(mode)
 }
 
-/// Whether there is a password in `url`.
+/// Whether there is a password in `url`, for whatever it is.
 #[must_use]
 pub fn holds_password(url: &str) -> bool {
     redact(url) != url
+}
+
+/// Whether `url` has the password to log in with: others (`sentinel_password`) are for something else.
+#[must_use]
+pub fn holds_login(url: &str) -> bool {
+    let (head, query) = url.split_once('?').unwrap_or((url, ""));
+    let named = |pair: &str| pair.to_ascii_lowercase().starts_with("password=");
+    holds_password(head) || query.split('&').any(named)
 }
 
 /// Whether `url` names a user.
@@ -64,7 +72,7 @@ fn authority_len(rest: &str) -> usize {
     rest.find(['/', '?']).unwrap_or(rest.len())
 }
 
-/// `url`, which holds none, with a password: for who parses it, and nobody else.
+/// `url`, which holds no login, with a password: for who parses it, and nobody else.
 #[must_use]
 pub fn with_password(url: &str, Secret(password): &Secret) -> String {
     // What has no authority is malformed, and who parses it says so.
@@ -143,6 +151,11 @@ mod tests {
             ("redis://u@h?db=1", true, format!("redis://u:{encoded}@h?db=1")),
             ("redis://u@h?x=@", true, format!("redis://u:{encoded}@h?x=@")),
             ("redis+unix:///a@b.sock", false, format!("redis+unix://:{encoded}@/a@b.sock")),
+            (
+                "redis+sentinel://h,i:1/s?sentinel_ssl=true",
+                false,
+                format!("redis+sentinel://:{encoded}@h,i:1/s?sentinel_ssl=true"),
+            ),
             ("redis+unix://u@/p.sock?db=2", true, format!("redis+unix://u:{encoded}@/p.sock?db=2")),
             ("redis:h", false, "redis:h".to_owned()),
         ] {
@@ -151,6 +164,14 @@ mod tests {
             assert_eq!(holds_password(&full), full.contains("://"), "{full}");
         }
         assert_eq!(format!("{secret:?}"), "***");
+        for (url, login) in [
+            ("redis://h?password=x", true),
+            ("redis://u:x@h", true),
+            ("redis+sentinel://h/s?sentinel_password=x", false),
+            ("redis+sentinel://u:y@h/s?sentinel_password=x", true),
+        ] {
+            assert_eq!((holds_password(url), holds_login(url)), (true, login), "{url}");
+        }
     }
 
     #[test]

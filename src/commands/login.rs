@@ -16,7 +16,7 @@ use crate::config::{Origin, Profile, Setting, Value};
 use crate::entry::Kind;
 use crate::exit::{Exit, Stop};
 use crate::render::{Answer, Printer};
-use crate::secret::{Secret, holds_password, names_user, redact, too_open, with_password};
+use crate::secret::{Secret, holds_login, holds_password, names_user, redact, too_open, with_password};
 
 /// Bytes of a password.
 const PASSWORD_MOST: u64 = 64 << 10;
@@ -63,7 +63,7 @@ fn password(global: &Global, printer: &mut Printer) -> Result<Option<Secret>> {
     // A scheme that is none is for who parses the URL.
     let kind = backend::kind(url).unwrap_or(Kind::Dummy);
     let Some(setting) = source(&global.profile) else { return Ok(None) };
-    if holds_password(url) || !matches!(kind, Kind::Redis | Kind::Memcached) {
+    if holds_login(url) || !matches!(kind, Kind::Redis | Kind::Memcached) {
         return Ok(None);
     }
     let Setting { name, value, origin: place } = setting;

@@ -15,7 +15,7 @@ use crate::codec::Codec;
 use crate::exit::Stop;
 use crate::layout::{self, Layout};
 use crate::render::{self, Printer};
-use crate::secret::{Secret, holds_password, redact, with_password};
+use crate::secret::{Secret, holds_login, holds_password, redact, with_password};
 
 /// Opens the cache that the options name.
 ///
@@ -60,7 +60,7 @@ pub fn check(global: &Global) -> Result<()> {
     let url = global.backend_url();
     // Where a password will be, some URLs must have one.
     let url = match login::source(&global.profile) {
-        Some(_) if !holds_password(url) => &with_password(url, &Secret::new("x".to_owned())),
+        Some(_) if !holds_login(url) => &with_password(url, &Secret::new("x".to_owned())),
         _ => url,
     };
     drop(backend::parse(url, &options(global)?).with_context(|| named(global))?);

@@ -17,7 +17,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::{Choice, Faults, KEYS, Key, Origin, Setting, Takes, Value, Whose, unknown};
 use crate::limits::Limits;
-use crate::secret::{holds_password, too_open};
+use crate::secret::{holds_login, holds_password, too_open};
 use crate::url::Url;
 
 /// A project's file.
@@ -26,7 +26,7 @@ const PROJECT: &str = ".cachectl.toml";
 /// Bytes of a file.
 const BYTES_MOST: u64 = 1 << 20;
 
-/// Parameters of backend URLs that name files.
+/// How parameters of backend URLs end that name files.
 const FILES: &[&str] = &["ssl_ca_certs", "ssl_certfile", "ssl_keyfile"];
 
 /// What the files say, the project's before the user's.
@@ -303,7 +303,7 @@ impl Reader<'_> {
     }
 
     fn text(&self, key: &Key, text: &str) -> Result<Value, String> {
-        let files = |url: Url| url.query.iter().any(|(name, _)| FILES.contains(&name.as_str()));
+        let files = |url: Url| url.query.iter().any(|(name, _)| FILES.iter().any(|file| name.ends_with(file)));
         if self.whose == Whose::Project && key.name == "backend" && Url::parse(text).is_ok_and(files) {
             let why = "a project's file names only files inside its own directory";
             return Err(format!("{why}: with `tls_ca`, `tls_cert` and `tls_key`, not in the URL"));
@@ -341,7 +341,7 @@ impl Reader<'_> {
         let on = |setting: &&Setting| passwords.contains(&&*setting.name) && setting.value != Value::Switch(false);
         let mut said: Vec<&str> = settings.iter().filter(on).map(|setting| setting.name.as_str()).collect();
         let url = settings.iter().find(|setting| setting.name == "backend");
-        if url.is_some_and(|url| matches!(&url.value, Value::Text(url) if holds_password(url))) {
+        if url.is_some_and(|url| matches!(&url.value, Value::Text(url) if holds_login(url))) {
             said.push("backend");
         }
         if said.len() > 1 {
