@@ -1,7 +1,9 @@
 //! Profiles: who has the last word, what is refused of whom, and what the files are checked for.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
@@ -182,7 +184,8 @@ fn what_a_file_should_not_say_is_an_error_with_its_line() {
     let env = Env::new();
     fs::create_dir_all(env.path("config/cachectl/config.toml")).unwrap();
     assert!(env.fails(["get", "k"], 2).contains("cannot be read"));
-    write_user(&Env::new(), "");
+    let env = Env::new().with("CACHECTL_LAYOUT", OsStr::from_bytes(b"plain://\xff"));
+    assert!(env.fails(["get", "k"], 2).contains("CACHECTL_LAYOUT in the environment is not UTF-8"));
     let env = user("");
     fs::write(env.path("config/cachectl/config.toml"), b"\xff").unwrap();
     assert!(env.fails(["get", "k"], 2).contains("UTF-8"));
@@ -218,6 +221,7 @@ fn a_project_that_goes_too_far_is_refused_with_the_reason() {
         ("backend = 'rediss://h?ssl_certfile=/me.pem'", "not in the URL"),
         ("backend = 'rediss://h?ssl%5fkeyfile=/me.key'", "not in the URL"),
         ("backend = 'memcacheds://h?ssl_ca_certs=/ca.pem'", "not in the URL"),
+        ("backend = 'redis+sentinel://h/s?sentinel_ssl_keyfile=/me.key'", "not in the URL"),
     ] {
         let own = if project.starts_with("backend") { "[profile.p]\n\n" } else { own };
         let env = Env::new();
@@ -318,6 +322,16 @@ fn check_reads_everything_and_opens_nothing() {
     let env = Env::new();
     let ran = env.run(["config", "check"]);
     assert!(ran.status == Some(0) && ran.stderr().contains("there are no profiles"), "{ran}");
+}
+
+#[test]
+fn the_example_of_the_readme_is_right() {
+    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let example = readme.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    let env = user(example);
+    assert!(env.ok(["config", "check"]).contains("2 profiles: dev, prod"));
+    assert_eq!(shown(&env, &[])["profile"]["value"], "dev");
+    assert_eq!(shown(&env, &["@prod"])["protected"]["value"], "true");
 }
 
 #[test]
