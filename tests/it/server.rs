@@ -158,22 +158,13 @@ impl Server {
 
     /// The same in another database.
     pub fn command_in(&self, db: i64, arguments: &[&[u8]]) -> redis::Value {
-        self.tries_in(db, arguments).unwrap_or_else(|error| panic!("{arguments:?}: {error}"))
-    }
-
-    /// A command that may be refused.
-    pub fn tries(&self, arguments: &[&[u8]]) -> redis::RedisResult<redis::Value> {
-        self.tries_in(0, arguments)
-    }
-
-    fn tries_in(&self, db: i64, arguments: &[&[u8]]) -> redis::RedisResult<redis::Value> {
         let url = format!("redis+unix://{}?db={db}", self.socket().display());
         let mut connection = redis::Client::open(url).unwrap().get_connection().unwrap();
         let mut command = redis::Cmd::new();
         for argument in arguments {
             command.arg(*argument);
         }
-        command.query(&mut connection)
+        command.query(&mut connection).unwrap_or_else(|error| panic!("{arguments:?}: {error}"))
     }
 }
 
