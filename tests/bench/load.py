@@ -95,14 +95,15 @@ def processor_time(server):
 
 
 def fill(port, size):
-    """Writes what the others read: a read that finds nothing is no load."""
+    """Writes what the others read: a read that finds nothing is no load, and one without a ttl is less of one."""
     value = b"x" * size
     with socket.create_connection(("127.0.0.1", port)) as server, server.makefile("rb") as replies:
         server.sendall(b"FLUSHALL\r\n")
         replies.readline()
         for number in range(KEYS if size < 65536 else 1000):
             for name in (b"key:%012d" % number, b"memtier-%d" % number):
-                server.sendall(b"*3\r\n$3\r\nSET\r\n$%d\r\n%s\r\n$%d\r\n%s\r\n" % (len(name), name, size, value))
+                words = (b"SET", name, value, b"EX", b"%d" % TTL_S)
+                server.sendall(b"*5\r\n" + b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in words))
             if replies.readline() + replies.readline() != b"+OK\r\n+OK\r\n":
                 sys.exit("cannot write the keys")
 

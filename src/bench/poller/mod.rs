@@ -18,7 +18,7 @@ use rustix::io::Result;
 
 #[cfg(target_os = "linux")]
 pub use self::epoll::Epoll as Native;
-#[cfg(any(test, not(target_os = "linux")))]
+#[cfg(test)]
 pub use self::poll::Poll;
 #[cfg(not(target_os = "linux"))]
 pub use self::poll::Poll as Native;
