@@ -95,7 +95,8 @@ fn a_long_leaf_is_shown_in_pages() {
         (b'B', "json", bytes.div_ceil(3) * 4),
         (b'B', "plain", bytes * 6 + 3),
     ] {
-        let env = Env::new().within_mib(96).within(Duration::from_secs(60));
+        // The program itself, unoptimised, maps 20.
+        let env = Env::new().within_mib(112).within(Duration::from_secs(60));
         let pickle = [b"\x80\x04".to_vec(), long(opcode, escape, bytes), b".".to_vec()].concat();
         env.file("value", pickle);
         let ran = env.run(["decode", "-s", "pickle://", "-o", output, "value"]);
