@@ -468,6 +468,13 @@ fn a_signal_leaves_a_part() {
         is_part(&ran, 130, "interrupted");
         assert!(ran.took < Duration::from_secs(2), "{name}: {:?}", ran.took);
     }
+    // One that comes while an answer is waited for does not break the connection.
+    let server = Server::start(&[]);
+    let held = Held::start(&server, &[]);
+    server.command(&[b"CLIENT", b"PAUSE", b"1000", b"ALL"]);
+    thread::sleep(Duration::from_millis(300));
+    pty::signal(&held.child, "INT");
+    is_part(&held.end(), 130, "interrupted");
 }
 
 #[test]

@@ -64,14 +64,19 @@ impl Wire {
 
 impl Read for Wire {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let left = self.left()?;
-        match &self.socket {
-            Socket::Tcp(socket) => socket.set_read_timeout(left),
-            #[cfg(unix)]
-            Socket::Unix(socket) => socket.set_read_timeout(left),
-        }?;
-        let count = self.socket.read(buffer)?;
-        Ok(self.passed(count))
+        loop {
+            let left = self.left()?;
+            match &self.socket {
+                Socket::Tcp(socket) => socket.set_read_timeout(left),
+                #[cfg(unix)]
+                Socket::Unix(socket) => socket.set_read_timeout(left),
+            }?;
+            match self.socket.read(buffer) {
+                // A signal ends a wait that has a timeout, whoever listens to it: the server has its time still.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => return read.map(|count| self.passed(count)),
+            }
+        }
     }
 }
 
