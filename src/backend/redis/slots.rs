@@ -55,6 +55,9 @@ fn range(told: Value) -> Result<Range, Error> {
     let mut parts = read::array(told)?.into_iter();
     let mut next = || parts.next().unwrap_or_default();
     let (start, end) = (slot(next())?, slot(next())?);
+    if start > end {
+        return Err(read::odd(&Value::Int(end.into())));
+    }
     let nodes = std::iter::once(node(next())).chain(parts.map(node)).collect::<Result<_, _>>()?;
     Ok(Range { slots: start..=end, nodes })
 }
@@ -66,6 +69,9 @@ fn node(told: Value) -> Result<(String, u16), Error> {
         // A node that was not told its own name says so.
         host => String::from_utf8_lossy(&read::bytes(host)?).replace('?', ""),
     };
+    if host.contains(|c: char| c.is_control() || c.is_whitespace()) {
+        return Err(read::odd(&Value::BulkString(host.into_bytes())));
+    }
     match node.next().unwrap_or_default() {
         Value::Int(port) => Ok((host, u16::try_from(port).map_err(|_| read::odd(&Value::Int(port)))?)),
         other => Err(read::odd(&other)),
@@ -160,7 +166,9 @@ mod tests {
         let all = Value::Array(vec![told(0, 5, text("h")), told(6, 16383, Value::Nil), told(7, 7, text("?"))]);
         let range = |slots, host: &str| Range { slots, nodes: vec![(host.to_owned(), 7001), (String::new(), 7001)] };
         assert_eq!(ranges(all), Ok(vec![range(0..=5, "h"), range(6..=16383, ""), range(7..=7, "")]));
-        for odd in [told(0, 16384, text("h")), told(-1, 5, text("h")), Value::Int(1), Value::Array(Vec::new())] {
+        let places =
+            [told(0, 16384, text("h")), told(-1, 5, text("h")), told(9, 8, text("h")), told(0, 5, text("h\n"))];
+        for odd in places.into_iter().chain([Value::Int(1), Value::Array(Vec::new())]) {
             assert!(ranges(Value::Array(vec![odd.clone()])).is_err(), "{odd:?}");
         }
 
