@@ -128,14 +128,17 @@ fn redact_authority(head: &str) -> String {
     }
 }
 
+/// What stands in the names of parameters whose values are no secrets.
+const SHOWN: [&str; 5] = ["user", "ssl", "tls", "host", "protocol"];
+
 fn redact_parameter(pair: &str) -> String {
     let name = pair.split('=').next().unwrap_or_default();
+    let Some((_, value)) = pair.split_once('=') else { return pair.to_owned() };
     let lower = name.to_ascii_lowercase();
-    if ["password", "pass", "passwd", "pw"].iter().any(|word| lower.ends_with(word)) && pair.contains('=') {
-        format!("{name}=***")
-    } else {
-        pair.to_owned()
-    }
+    let is_login = ["password", "pass", "passwd", "pw"].iter().any(|word| lower.ends_with(word));
+    // What somebody meant by a name that is misspelt, nobody knows.
+    let is_harmless = SHOWN.iter().any(|word| lower.contains(word)) || value.len() < 6 || value.parse::<f64>().is_ok();
+    if is_login || !is_harmless { format!("{name}=***") } else { pair.to_owned() }
 }
 
 #[cfg(test)]
@@ -191,6 +194,7 @@ mod tests {
             ("redis+unix://u:s3cret@/p.sock?db=2", "redis+unix://u:***@/p.sock?db=2"),
             ("unix:///p?username=u&password=s3cret", "unix:///p?username=u&password=***"),
             ("rediss://h?ssl_password=s3cret&db=1", "rediss://h?ssl_password=***&db=1"),
+            ("redis://h?pasword=s3cret&protocol=3", "redis://h?pasword=***&protocol=3"),
             ("disk:///a@b/c", "disk:///a@b/c"),
         ] {
             let redacted = redact(url);

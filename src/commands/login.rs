@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, anyhow};
 
 use super::{Global, global};
 use crate::backend;
-use crate::config::{Origin, Profile, Setting, Value};
+use crate::config::{self, Origin, Profile, Setting, Value};
 use crate::entry::Kind;
 use crate::exit::{Exit, Stop};
 use crate::render::{Answer, Printer};
@@ -97,10 +97,10 @@ fn denied(message: String) -> anyhow::Error {
 /// When they can, or when there is none.
 pub fn check_file(path: &Path) -> Result<File> {
     let shown = path.display();
-    let file = File::open(path).map_err(|error| denied(format!("cannot open {shown}: {error}")))?;
+    let file = config::open(path).map_err(|error| denied(format!("cannot open {shown}: {error}")))?;
     let metadata = file.metadata().map_err(|error| denied(format!("cannot look at {shown}: {error}")))?;
-    if metadata.is_dir() {
-        return Err(denied(format!("{shown} is a directory")));
+    if !metadata.is_file() {
+        return Err(denied(format!("{shown} is no file")));
     }
     match too_open(&metadata) {
         None => Ok(file),

@@ -4,10 +4,10 @@
 //! not understood is a fault with its line, in whatever profile it stands.
 
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::{ErrorKind, Read as _};
+use std::fs::{File, OpenOptions};
+use std::io::{self, ErrorKind, Read as _};
 use std::ops::Range;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
 
@@ -120,15 +120,24 @@ impl Files {
     }
 }
 
+/// Opens a file. To open a pipe that nobody writes to would wait for ever.
+pub fn open(path: &Path) -> io::Result<File> {
+    let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    OpenOptions::new().read(true).custom_flags(flags).open(path)
+}
+
 /// Reads one file; `None` where there is none.
 fn read(path: &Path, whose: Whose) -> Result<Option<Said>, Faults> {
     let fault = |what: String| Faults(vec![format!("{}: {what}", path.display())]);
-    let file = match File::open(path) {
+    let file = match open(path) {
         Ok(file) => file,
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
         Err(error) => return Err(fault(format!("cannot be opened: {error}"))),
     };
     let metadata = file.metadata().map_err(|error| fault(format!("cannot be looked at: {error}")))?;
+    if !metadata.is_file() {
+        return Err(fault("is no file".to_owned()));
+    }
     let ours = [0, rustix::process::geteuid().as_raw()];
     if whose == Whose::Project && !ours.contains(&metadata.uid()) {
         let why = format!("belongs to another user (uid {})", metadata.uid());

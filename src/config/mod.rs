@@ -11,7 +11,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-pub use self::file::Files;
+pub use self::file::{Files, open};
 use crate::secret::{Secret, redact};
 use crate::url::UrlError;
 

@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -183,7 +184,7 @@ fn what_a_file_should_not_say_is_an_error_with_its_line() {
     }
     let env = Env::new();
     fs::create_dir_all(env.path("config/cachectl/config.toml")).unwrap();
-    assert!(env.fails(["get", "k"], 2).contains("cannot be read"));
+    assert!(env.fails(["get", "k"], 2).contains("is no file"));
     let env = Env::new().with("CACHECTL_LAYOUT", OsStr::from_bytes(b"plain://\xff"));
     assert!(env.fails(["get", "k"], 2).contains("CACHECTL_LAYOUT in the environment is not UTF-8"));
     let env = user("");
@@ -345,4 +346,16 @@ fn a_url_with_a_password_is_only_for_a_file_that_nobody_else_reads() {
     let told = env.fails(["@p", "get", "k"], 5);
     assert!(told.contains("refused") && !told.contains("s3cret") && !told.contains("processes"), "{told}");
     assert!(env.ok(["@p", "config", "show"]).contains("redis://u:***@127.0.0.1:1"));
+}
+
+#[test]
+fn a_pipe_in_the_place_of_a_file_is_not_waited_for() {
+    let env = Env::new().within(Duration::from_secs(10));
+    for name in [".cachectl.toml", "password"] {
+        assert!(Command::new("mkfifo").arg(env.path(name)).status().unwrap().success());
+        let ran = env.run(["-b", "redis://127.0.0.1:1/0", "--password-file", "password", "ping"]);
+        let expected = if name == "password" { Some(4) } else { Some(2) };
+        assert!(ran.status == expected && ran.stderr().contains("is no file"), "{ran}");
+        fs::remove_file(env.path(name)).unwrap();
+    }
 }

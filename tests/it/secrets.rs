@@ -245,7 +245,7 @@ fn the_environment_and_files_and_programs_have_passwords() {
         let told = env.fails(["-b", &url, "--password-file", &file, "ping"], 6);
         assert!(told.contains(&format!("(mode 0{mode:o}): chmod 600 {file}")), "{told}");
     }
-    for (name, says) in [("/no/such", "cannot open /no/such"), ("/", "is a directory")] {
+    for (name, says) in [("/no/such", "cannot open /no/such"), ("/", "is no file")] {
         let told = env.fails(["-b", &url, "--password-file", name, "ping"], 4);
         assert!(told.contains(says) && told.contains("--password-file"), "{told}");
     }
