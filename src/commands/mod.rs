@@ -47,6 +47,7 @@ macro_rules! commands {
         /// What to do
         #[derive(Debug, Subcommand)]
         #[expect(missing_docs, reason = "clap would show a doc here in place of that of the arguments, and no more")]
+        #[expect(clippy::large_enum_variant, reason = "there is one in a process")]
         pub enum Command {
             $($variant($module::Args),)*
         }

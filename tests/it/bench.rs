@@ -214,8 +214,13 @@ fn what_goes_wrong_is_an_error_or_counted_and_never_a_hang() {
         assert!(refused.contains(part), "{args:?}: {refused}");
     }
     let full = Server::start(&["--maxmemory", "1", "--maxmemory-policy", "noeviction"]);
-    let told = bench(&full.url(), &["--no-preload", "--mix", "set", "--requests", "100"]);
+    let line = ["-b", &full.url(), "bench", "-o", "json", "--no-preload", "--mix", "set", "--requests", "100"];
+    let ran = env.run([&line[..], &["--fail-on", "p99>5ms"]].concat());
+    let told = record(&String::from_utf8_lossy(&ran.stdout));
     assert_eq!((number(&told, "/errors_by_kind/OOM"), number(&told, "/count")), (100.0, 0.0), "{told}");
+    assert_eq!((ran.status, &told["latency_us"]["p99"], &told["littles_law"]), (Some(5), &Value::Null, &Value::Null));
+    let remarks = ran.stderr();
+    assert!(remarks.contains("p99>5ms holds: nothing was measured") && remarks.contains("no request was"), "{remarks}");
     assert!(!told.to_string().contains("NaN"));
     let wrong = Fake::always_says(b"$1\r\na\r\n+OK\r\n*1\r\n");
     let ran = env.run(["-b", &wrong.url(), "--timeout", "1s", "bench", "--no-preload", "--yes", "--clients", "1"]);
@@ -317,7 +322,8 @@ fn a_report_is_one_page_that_needs_nothing_else_and_has_no_tag_of_a_server() {
             &["&lt;script&gt;alert(1)&lt;/script&gt;&amp;\\x1b&quot;&#39;"],
         ),
     ] {
-        env.ok([&["-b", &url, "bench"], load, &report].concat());
+        let ran = env.run([&["-b", &url, "bench"], load, &report].concat());
+        assert_eq!(ran.status, Some(if url == fake.url() { 5 } else { 0 }), "{ran}");
         let text = std::fs::read_to_string(&page).unwrap();
         assert!(parts.iter().all(|part| text.contains(part)), "{parts:?} in {text}");
         for tag in ["script", "img", "link", "a", "iframe", "object"] {

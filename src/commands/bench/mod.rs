@@ -219,10 +219,14 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
         printer.error(&format!("the run ended early: {trouble}; what is shown was measured before"));
         return Ok(Exit::Partial);
     }
-    match interrupt.is_set() {
-        true => Ok(Exit::Interrupted),
-        false => Ok(Exit::answer(held.is_empty())),
+    if interrupt.is_set() {
+        return Ok(Exit::Interrupted);
     }
+    if report.all.latency.is_empty() && report.tally.errors_count() > 0 {
+        printer.error("no request was answered with anything but an error");
+        return Ok(Exit::Unreachable);
+    }
+    Ok(Exit::answer(held.is_empty()))
 }
 
 /// The file that was asked for.

@@ -66,6 +66,14 @@ pub fn ratio(part: f64, whole: f64) -> f64 {
     if whole > 0.0 { part / whole } else { 0.0 }
 }
 
+/// For how many seconds a run sent. An open loop whose last request comes before its end has sent until then.
+fn sending(plan: &Plan, run: &Summary) -> f64 {
+    match (plan.pace, plan.end) {
+        (Pace::Open(_), End::After(time)) if run.is_whole() => time.max(run.elapsed).as_secs_f64(),
+        _ => run.elapsed.as_secs_f64(),
+    }
+}
+
 impl<'a> Report<'a> {
     /// Of these runs, with what the server said before and after.
     pub fn new(
@@ -78,7 +86,7 @@ impl<'a> Report<'a> {
         let mut tally = Tally::default();
         runs.iter().for_each(|run| tally.add(&run.tally));
         let done = |run: &Summary| run.tally.operations.iter().flatten().map(|one| one.latency.len()).sum();
-        let throughputs: Vec<f64> = runs.iter().map(|run| ratio(real(done(run)), run.elapsed.as_secs_f64())).collect();
+        let throughputs: Vec<f64> = runs.iter().map(|run| ratio(real(done(run)), sending(plan, run))).collect();
         let mut sorted = throughputs.clone();
         sorted.sort_unstable_by(f64::total_cmp);
         let throughput = match sorted.len() {
@@ -164,7 +172,8 @@ impl<'a> Report<'a> {
         // Who computes what was missed has nothing in flight meanwhile.
         let compute = self.plan.cache_aside.map_or(0.0, |time| time.as_secs_f64() * real(self.all.misses));
         let computing = ratio(compute, self.seconds());
-        (self.plan.pace == Pace::Closed).then(|| (rate * self.all.latency.mean() / 1e9 + computing) / in_flight)
+        (self.plan.pace == Pace::Closed && !self.all.latency.is_empty())
+            .then(|| (rate * self.all.latency.mean() / 1e9 + computing) / in_flight)
     }
 
     /// Processor time of this process for each operation, in microseconds, and how many processors.
@@ -194,7 +203,9 @@ pub fn cell(value: Value) -> String {
     }
 }
 
+/// Each is null where nothing was measured.
 fn latencies(latency: &Histogram<u64>) -> Map<String, Value> {
+    let us = |ns: f64| if latency.is_empty() { Value::Null } else { us(ns) };
     let quantiles = QUANTILES.iter().map(|(name, quantile)| {
         let value = if *quantile < 1.0 { latency.value_at_quantile(*quantile) } else { latency.max() };
         ((*name).to_owned(), us(real(value)))

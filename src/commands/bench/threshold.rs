@@ -51,23 +51,27 @@ impl Threshold {
                 let (unit, seconds) = unit.ok_or_else(|| format!("`{bound}` has no unit: write such as 5ms"))?;
                 (&bound[..bound.len() - unit.len()], *seconds)
             }
-            Metric::Throughput | Metric::Errors | Metric::HitRate => (bound, 1.0),
+            Metric::HitRate => bound.strip_suffix('%').map_or((bound, 1.0), |percent| (percent, 0.01)),
+            Metric::Throughput | Metric::Errors => (bound, 1.0),
         };
         let number: f64 = number.trim().parse().map_err(|_| format!("`{bound}` is not a number"))?;
+        if matches!(metric, Metric::HitRate) && !(0.0..=1.0).contains(&(number * unit)) {
+            return Err(format!("`{bound}` is no hit rate: write such as 80%, or 0.8"));
+        }
         let above = text[at..].starts_with('>');
         Ok(Threshold { text: text.to_owned(), metric, above, bound: number * unit })
     }
 
-    /// Whether the number is what it may not be. One that was not measured is nothing.
+    /// Whether the number is what it may not be, or was not measured: nobody is to take that for well.
     #[must_use]
     pub fn holds(&self, report: &Report<'_>) -> bool {
-        self.value(report).is_some_and(|value| if self.above { value > self.bound } else { value < self.bound })
+        self.value(report).is_none_or(|value| if self.above { value > self.bound } else { value < self.bound })
     }
 
     /// What the report has.
     #[must_use]
     pub fn found(&self, report: &Report<'_>) -> String {
-        let value = self.value(report).unwrap_or_default();
+        let Some(value) = self.value(report) else { return "nothing was measured".to_owned() };
         match self.metric {
             Metric::Quantile(_) | Metric::Mean => format!("{:.3} ms", value * 1e3),
             Metric::Throughput | Metric::Errors | Metric::HitRate => format!("{value:.3}"),
@@ -106,12 +110,14 @@ mod tests {
             ("max>1s", 1.0),
             ("errors>0", 0.0),
             ("throughput<1e4", 1e4),
+            ("hit_rate<80%", 0.8),
+            ("hit_rate<0.8", 0.8),
         ] {
             let threshold = Threshold::parse(text).unwrap();
             assert!((threshold.bound - bound).abs() < 1e-12, "{text}");
             assert_eq!(threshold.above, text.contains('>'), "{text}");
         }
-        for wrong in ["", "p99", "p99>5", "p101>5ms", "px>1ms", "errors>x", "speed>1", "mean>ms"] {
+        for wrong in ["", "p99", "p99>5", "p101>5ms", "px>1ms", "errors>x", "speed>1", "mean>ms", "hit_rate<80"] {
             assert!(Threshold::parse(wrong).is_err(), "{wrong}");
         }
     }
