@@ -16,6 +16,8 @@ pub struct Server {
     pub role: Option<Role>,
     /// Of a cluster, how many nodes there are that each have a part of the data.
     pub primaries: Option<u64>,
+    /// Of these, how many did not answer.
+    pub primaries_down: Option<u64>,
     /// Seconds since its start.
     pub uptime_s: Option<u64>,
     /// Whether it is still reading its data from disk.
@@ -92,6 +94,7 @@ impl Server {
             version: words(self.version, other.version),
             role: worse(self.role, other.role, |one, two| if one == two { one } else { Role::Replica }),
             primaries: sum(self.primaries, other.primaries),
+            primaries_down: sum(self.primaries_down, other.primaries_down),
             uptime_s: worse(self.uptime_s, other.uptime_s, u64::min),
             loading: worse(self.loading, other.loading, |one, two| one || two),
             memory_used: sum(self.memory_used, other.memory_used),

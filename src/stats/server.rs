@@ -148,6 +148,13 @@ fn find(found: &mut Vec<Finding>, severity: Severity, name: &'static str, what: 
 }
 
 fn state(server: &Server, found: &mut Vec<Finding>) {
+    if let (Some(all), Some(down @ 1..)) = (server.primaries, server.primaries_down) {
+        let what = format!(
+            "{down} of {all} primaries of the cluster did not answer: their entries cannot be had, and none at all \
+             while cluster-require-full-coverage is on; what is shown is that of the others"
+        );
+        find(found, Wrong, "primaries-down", what);
+    }
     if server.loading == Some(true) {
         find(found, Wrong, "loading", "loading: it has just started and answers little until its data is read");
     }

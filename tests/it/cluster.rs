@@ -184,6 +184,12 @@ fn a_node_that_is_gone_is_named_and_the_others_are_walked_over() {
     assert!(walked.status == Some(7) && walked.stderr().contains(&place), "{walked}");
     let walked: Value = serde_json::from_slice(&walked.stdout).unwrap();
     assert_eq!(walked["entries"], left.len(), "{walked}");
+    let stats: Value = serde_json::from_str(&run(&["stats", "-o", "json"]).ok()).unwrap();
+    assert_eq!((&stats["primaries"], &stats["primaries_down"]), (&3.into(), &1.into()), "{stats}");
+    assert_eq!(
+        (&stats["findings"][0]["severity"], &stats["findings"][0]["name"]),
+        (&"wrong".into(), &"primaries-down".into())
+    );
     let flushed = run(&["clear", "--flush", "--yes"]);
     assert!(flushed.stderr().contains(&place), "{flushed}");
 

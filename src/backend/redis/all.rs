@@ -82,10 +82,12 @@ pub fn server(nodes: &mut Nodes) -> Result<Server, Error> {
             }
         }
     }
+    let down = primaries.len() - servers.len();
     match (Server::joined(servers), first) {
         (Some(mut server), _) => {
             server.withheld.extend(withheld);
             server.primaries = Some(primaries.len() as u64);
+            server.primaries_down = Some(down as u64);
             Ok(server)
         }
         (None, first) => Err(first.expect("a cluster has primaries, and each answers or fails")),

@@ -67,6 +67,7 @@ fn told(said: &Said) -> Server {
         version,
         role,
         primaries: None,
+        primaries_down: None,
         uptime_s: said.number("uptime_in_seconds"),
         loading: said.is("loading", "1"),
         memory_used: said.number("used_memory"),

@@ -54,6 +54,7 @@ fn facts(view: &View<'_>) -> Vec<(&'static str, Value)> {
         ("version", json!(server.version)),
         ("role", json!(role)),
         ("primaries", json!(server.primaries)),
+        ("primaries_down", json!(server.primaries_down)),
         ("uptime_s", json!(server.uptime_s)),
         ("loading", json!(server.loading)),
         ("memory_used", json!(server.memory_used)),
