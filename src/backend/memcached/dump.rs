@@ -5,6 +5,9 @@
 //! listing has a connection of its own, and only what it has not passed yet is still on the way.
 //! What is added, used or evicted meanwhile may be missed.
 
+use std::thread;
+use std::time::{Duration, Instant};
+
 use super::link::Link;
 use super::reply::{self, malformed};
 use crate::backend::net::Stream;
@@ -16,9 +19,18 @@ use crate::url::percent_decode;
 /// Lines of one page.
 const PAGE: usize = 1000;
 
+const COMMAND: &[u8] = b"lru_crawler metadump all\r\n";
+
+/// How long a server may be busy with the walk before, which it goes on with for a while when nobody
+/// listens any more, and how often it is asked again.
+const BUSY_MOST: Duration = Duration::from_secs(2);
+const AGAIN: Duration = Duration::from_millis(10);
+
 /// A metadump that goes on.
 pub struct Dump {
     stream: Stream,
+    started: Instant,
+    has_begun: bool,
     passed: u64,
 }
 
@@ -41,8 +53,8 @@ impl Dump {
     /// When the server cannot be reached.
     pub fn start(link: &Link) -> Result<Dump, Error> {
         let mut stream = link.session()?;
-        stream.send(b"lru_crawler metadump all\r\n").map_err(|error| link.lost(&error))?;
-        Ok(Dump { stream, passed: 0 })
+        stream.send(COMMAND).map_err(|error| link.lost(&error))?;
+        Ok(Dump { stream, started: Instant::now(), has_begun: false, passed: 0 })
     }
 
     /// Whether this is where `cursor` goes on.
@@ -72,7 +84,13 @@ impl Dump {
     /// # Errors
     /// When the connection fails, or the server does not list.
     pub fn listed(&mut self, link: &Link) -> Result<Option<Listed>, Error> {
-        let line = reply::line(self.stream.reply()).map_err(|error| link.lost(&error))?;
+        let mut line = reply::line(self.stream.reply()).map_err(|error| link.lost(&error))?;
+        while !self.has_begun && line.starts_with("BUSY") && self.started.elapsed() < BUSY_MOST {
+            thread::sleep(AGAIN);
+            self.stream.send(COMMAND).map_err(|error| link.lost(&error))?;
+            line = reply::line(self.stream.reply()).map_err(|error| link.lost(&error))?;
+        }
+        self.has_begun = true;
         let Some(rest) = line.strip_prefix("key=") else {
             return match line.as_str() {
                 "END" => Ok(None),
