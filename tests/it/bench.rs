@@ -228,6 +228,14 @@ fn what_goes_wrong_is_an_error_or_counted_and_never_a_hang() {
 }
 
 #[test]
+fn an_open_loop_of_a_few_requests_has_the_same_rate_everywhere() {
+    let told = bench("memory:", &["--rate", "4", "--duration", "1s", "--mix", "get", "--clients", "1"]);
+    for path in ["/throughput", "/operations/0/throughput", "/each_run/0/0/throughput"] {
+        assert!((3.9..=4.0).contains(&number(&told, path)), "{path}: {told}");
+    }
+}
+
+#[test]
 fn a_server_that_dies_ends_the_run_with_what_was_measured() {
     for name in ["KILL", "STOP"] {
         let server = Server::start(&[]);

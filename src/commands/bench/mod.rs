@@ -45,7 +45,8 @@ use crate::render::{self, Format, Printer, escape};
 /// users do: it tells how long they wait, for latencies count from when a request was due. The entries
 /// are the run's own (cachectl:bench:RUN:…, as the layout names them), with a ttl, and deleted at the end, also on
 /// control-C and SIGTERM. A backend that has other entries takes --yes. The status is 1 when a condition of
-/// --fail-on holds, and 7 when the server went away and what is shown was measured before.
+/// --fail-on holds, 5 when every request was answered with an error, and 7 when the server went away and what is
+/// shown was measured before.
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub struct Args {
@@ -127,7 +128,7 @@ pub struct Args {
     /// Do it so many times; the throughput is the median
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = arguments::number::<usize>(1, 1000))]
     runs: usize,
-    /// End with status 1 when one holds, such as p99>5ms,errors>0,throughput<10000
+    /// End with status 1 when one holds or cannot be judged, such as p99>5ms,errors>0,hit_rate<80%,throughput<10000
     #[arg(long, value_name = "CONDITION,…", value_delimiter = ',', value_parser = Threshold::parse)]
     fail_on: Vec<Threshold>,
     /// Write the latencies of each operation to FILE, as an HdrHistogram log

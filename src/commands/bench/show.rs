@@ -66,8 +66,8 @@ pub fn ratio(part: f64, whole: f64) -> f64 {
     if whole > 0.0 { part / whole } else { 0.0 }
 }
 
-/// For how many seconds a run sent. An open loop whose last request comes before its end has sent until then.
-fn sending(plan: &Plan, run: &Summary) -> f64 {
+/// How many seconds a run took. The last request of an open loop may come long before the loop's end.
+fn lasted(plan: &Plan, run: &Summary) -> f64 {
     match (plan.pace, plan.end) {
         (Pace::Open(_), End::After(time)) if run.is_whole() => time.max(run.elapsed).as_secs_f64(),
         _ => run.elapsed.as_secs_f64(),
@@ -86,7 +86,7 @@ impl<'a> Report<'a> {
         let mut tally = Tally::default();
         runs.iter().for_each(|run| tally.add(&run.tally));
         let done = |run: &Summary| run.tally.operations.iter().flatten().map(|one| one.latency.len()).sum();
-        let throughputs: Vec<f64> = runs.iter().map(|run| ratio(real(done(run)), sending(plan, run))).collect();
+        let throughputs: Vec<f64> = runs.iter().map(|run| ratio(real(done(run)), lasted(plan, run))).collect();
         let mut sorted = throughputs.clone();
         sorted.sort_unstable_by(f64::total_cmp);
         let throughput = match sorted.len() {
@@ -132,7 +132,7 @@ impl<'a> Report<'a> {
     }
 
     fn seconds(&self) -> f64 {
-        self.runs.iter().map(|run| run.elapsed.as_secs_f64()).sum()
+        self.runs.iter().map(|run| lasted(self.plan, run)).sum()
     }
 
     fn sum(&self, count: fn(&Summary) -> u64) -> u64 {
@@ -256,7 +256,7 @@ impl Report<'_> {
     /// The rows of each run alone: how much runs differ is what `bench compare` judges by.
     fn each_run(&self) -> Vec<Value> {
         let rows = |run: &Summary| {
-            let (all, seconds) = (run.tally.all(), run.elapsed.as_secs_f64());
+            let (all, seconds) = (run.tally.all(), lasted(self.plan, run));
             operations(&run.tally, &all).map(|(name, measured)| object(row(name, measured, seconds))).collect()
         };
         self.runs.iter().map(rows).collect()
@@ -390,8 +390,7 @@ impl Report<'_> {
             printer.line("")?;
         }
         printer.line(&self.load())?;
-        let (header, mut rows) = self.table();
-        rows.extend(self.codec().map(|(name, took)| codec_cells(name, took)));
+        let (header, rows) = self.table();
         printer.table(&header, &rows)?;
         for line in self.sentences() {
             printer.line(&render::escape::message(&line))?;
@@ -407,7 +406,7 @@ impl Report<'_> {
         Ok(())
     }
 
-    /// A row for each operation, and one for all where there are several; the header first.
+    /// A row for each operation, one for all where there are several, and those of the codec; the header first.
     pub fn table(&self) -> (Vec<&'static str>, Vec<Vec<String>>) {
         let quantiles = QUANTILES.iter().map(|(name, _)| *name);
         let header = ["", "count", "per s"].into_iter().chain(quantiles).chain(["mean", "hits", "bytes/s"]).collect();
@@ -415,6 +414,7 @@ impl Report<'_> {
         if rows.len() <= 2 {
             rows.truncate(1);
         }
+        rows.extend(self.codec().map(|(name, took)| codec_cells(name, took)));
         (header, rows)
     }
 
@@ -520,11 +520,9 @@ impl Report<'_> {
     /// What the latencies mean.
     fn pace_sentences(&self) -> Vec<String> {
         let Some((asked, sent)) = self.offered() else {
-            let law = self.littles_law().unwrap_or_default();
-            return vec![
-                "closed loop: a slow answer delays the next question, so waiting is hidden; --rate shows it".to_owned(),
-                format!("Little's law: rate x mean latency is {law:.3} of the requests in flight"),
-            ];
+            let closed = "closed loop: a slow answer delays the next question, so waiting is hidden; --rate shows it";
+            let law = |law| format!("Little's law: rate x mean latency is {law:.3} of the requests in flight");
+            return [closed.to_owned()].into_iter().chain(self.littles_law().map(law)).collect();
         };
         let mut lines = Vec::new();
         let achieved = grouped(self.throughput);
