@@ -51,7 +51,7 @@ pub fn too_open(metadata: &Metadata) -> Option<u32> {
 /// Whether there is a password in `url`, for whatever it is.
 #[must_use]
 pub fn holds_password(url: &str) -> bool {
-    redact(url) != url
+    hide(url, |name, _| names_password(name)) != url
 }
 
 /// Whether `url` has the password to log in with: others (`sentinel_password`) are for something else.
@@ -91,17 +91,25 @@ pub fn with_password(url: &str, Secret(password): &Secret) -> String {
     }
 }
 
-/// `url` with the password of its authority, and any password parameter, replaced by `***`.
+/// `url` with the password of its authority, and any parameter that may be one, replaced by `***`.
 ///
 /// Works on text that is not a well-formed URL too: a message about a broken URL is where a
 /// password leaks first.
 #[must_use]
 pub fn redact(url: &str) -> String {
+    hide(url, may_be_password)
+}
+
+fn hide(url: &str, is_secret: fn(&str, &str) -> bool) -> String {
     // An unescaped `?` in a password would end the URL's head too early: where only the query has
     // an `@`, hiding too much is the safe reading.
     let cut = url.find('?').filter(|cut| url[..*cut].contains('@') || !url[*cut..].contains('@'));
     let Some(cut) = cut else { return redact_authority(url) };
-    let parameters: Vec<String> = url[cut + 1..].split('&').map(redact_parameter).collect();
+    let hide_parameter = |pair: &str| match pair.split_once('=') {
+        Some((name, value)) if is_secret(name, value) => format!("{name}=***"),
+        _ => pair.to_owned(),
+    };
+    let parameters: Vec<String> = url[cut + 1..].split('&').map(hide_parameter).collect();
     format!("{}?{}", redact_authority(&url[..cut]), parameters.join("&"))
 }
 
@@ -131,14 +139,16 @@ fn redact_authority(head: &str) -> String {
 /// What stands in the names of parameters whose values are no secrets.
 const SHOWN: [&str; 5] = ["user", "ssl", "tls", "host", "protocol"];
 
-fn redact_parameter(pair: &str) -> String {
-    let name = pair.split('=').next().unwrap_or_default();
-    let Some((_, value)) = pair.split_once('=') else { return pair.to_owned() };
+fn names_password(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
-    let is_login = ["password", "pass", "passwd", "pw"].iter().any(|word| lower.ends_with(word));
-    // What somebody meant by a name that is misspelt, nobody knows.
+    ["password", "pass", "passwd", "pw"].iter().any(|word| lower.ends_with(word))
+}
+
+/// What somebody meant by a name that is misspelt, nobody knows.
+fn may_be_password(name: &str, value: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
     let is_harmless = SHOWN.iter().any(|word| lower.contains(word)) || value.len() < 6 || value.parse::<f64>().is_ok();
-    if is_login || !is_harmless { format!("{name}=***") } else { pair.to_owned() }
+    names_password(name) || !is_harmless
 }
 
 #[cfg(test)]
@@ -174,6 +184,9 @@ mod tests {
             ("redis+sentinel://u:y@h/s?sentinel_password=x", true),
         ] {
             assert_eq!((holds_password(url), holds_login(url)), (true, login), "{url}");
+        }
+        for url in ["redis://h?client_name=my-worker", "zstd:?compression-level=highest"] {
+            assert!(!holds_password(url) && redact(url).ends_with("=***"), "{url}: hidden, and no login");
         }
     }
 
