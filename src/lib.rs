@@ -9,6 +9,7 @@
 //! codec       values to bytes and back      value       what bytes decode to, and its notations
 //! layout      stored keys for keys          backend     servers and stores
 //! bench       load on a server, and what it does to it
+//! archive     entries as lines of JSON, and back
 //! stats       what is in a cache, counted, and what a server's facts mean
 //! render      the only writer to stdout and stderr
 //! config      who has the last word on what holds: flag, variable, file
@@ -20,6 +21,7 @@
 //! `render` prints. The library makes no promise of stability: it is there for the tests, the
 //! benchmarks and the fuzzers.
 
+pub mod archive;
 pub mod backend;
 pub mod bench;
 pub mod cache;

@@ -21,7 +21,7 @@ use self::write::{Before, Plan};
 pub use self::write::{DEFAULT_SERIALIZER, Encoded, Form, Put, Receipt};
 use crate::backend::{self, Abilities, Backend, ErrorKind, Reply, Server};
 use crate::codec::{self, Codec};
-use crate::entry::{Entry, Expiry, Facts, StoredKey, Write};
+use crate::entry::{Entry, Expiry, Facts, Kind, StoredKey, Write};
 use crate::layout::{self, Layout, Name};
 use crate::pattern::Pattern;
 
@@ -60,6 +60,12 @@ impl Cache {
     #[must_use]
     pub fn label(&self) -> &str {
         self.backend.label()
+    }
+
+    /// What kind the backend is.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.backend.kind()
     }
 
     /// The backend itself, for who measures it and not what is in it.
@@ -157,6 +163,22 @@ impl Cache {
         Ok(places.into_iter().zip(entries).map(|(stored_key, entry)| Found { stored_key, entry }).collect())
     }
 
+    /// Entries that were met, in their order.
+    ///
+    /// # Errors
+    /// The backend's.
+    pub fn entries_at(&mut self, keys: &[StoredKey]) -> Result<Vec<Option<Entry>>, Error> {
+        Ok(self.backend.get_many(keys)?)
+    }
+
+    /// Writes entries as they are, whatever the layout; says of each whether its condition held.
+    ///
+    /// # Errors
+    /// The backend's.
+    pub fn store(&mut self, writes: &[Write]) -> Result<Vec<bool>, Error> {
+        Ok(self.backend.set_many(writes)?)
+    }
+
     /// What the backend tells of `names`, in their order.
     ///
     /// # Errors
@@ -198,6 +220,14 @@ impl Cache {
     pub fn expire(&mut self, names: &[Name], expiry: Expiry) -> Result<Vec<bool>, Error> {
         let places = self.locate(names)?;
         self.ask(&places, |backend, keys| backend.expire_many(keys, expiry))
+    }
+
+    /// Gives entries that were met another expiry; says of each whether it was still there.
+    ///
+    /// # Errors
+    /// The backend's.
+    pub fn expire_at(&mut self, keys: &[StoredKey], expiry: Expiry) -> Result<Vec<bool>, Error> {
+        Ok(self.backend.expire_many(keys, expiry)?)
     }
 
     /// Adds to the counter under `name`; where it is, and its value then. As [`Backend::increment`].
@@ -277,6 +307,14 @@ impl Cache {
     /// The layout's serializer.
     fn usual(&self) -> Option<Codec> {
         self.layout.serializer().map(|url| Codec::parse(url).expect("layouts name layers of the table"))
+    }
+
+    /// Where a value is to be written; a tag that is not there is made.
+    ///
+    /// # Errors
+    /// The backend's; [`Error::Name`].
+    pub fn place(&mut self, name: &Name) -> Result<StoredKey, Error> {
+        Ok(self.locate_to_write(std::slice::from_ref(name))?.remove(0))
     }
 
     /// What [`Cache::set`] would store of a value where there is no entry; nothing is written.

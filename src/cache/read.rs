@@ -12,6 +12,7 @@ use crate::value::{Node, Value};
 
 /// Bytes to values: a codec that was asked for, or the usual one where it reads them, or detection.
 /// Needs no backend.
+#[derive(Clone)]
 pub struct Reader {
     codec: Option<Codec>,
     usual: Option<Codec>,
@@ -91,6 +92,12 @@ impl Reader {
     #[must_use]
     pub fn new(codec: Option<Codec>, limits: Limits) -> Reader {
         Reader { codec, usual: None, limits }
+    }
+
+    /// The limits that it reads within.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        self.limits
     }
 
     /// The same, which tries `codec` before it detects: the layout's, where nobody asked for any.

@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{BufRead, BufReader, Read as _};
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::Path;
 use std::time::Duration;
@@ -115,6 +115,17 @@ pub fn read_file(name: &OsStr, limits: &Limits) -> Result<Vec<u8>> {
 pub fn open(name: &OsStr) -> Result<File> {
     let shown = Path::new(name).display();
     Ok(File::open(name).map_err(|error| Stop::usage(format!("cannot open {shown}: {error}")))?)
+}
+
+/// A file that is read as it comes; `-` is stdin.
+///
+/// # Errors
+/// A usage error when it cannot be opened.
+pub fn source(name: &OsStr) -> Result<Box<dyn BufRead>> {
+    if name == "-" {
+        return Ok(Box::new(std::io::stdin().lock()));
+    }
+    Ok(Box::new(BufReader::with_capacity(1 << 17, open(name)?)))
 }
 
 fn read_all(source: impl std::io::Read, limits: &Limits) -> Result<Vec<u8>> {

@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result};
 
-use super::bulk::{self, Consent};
+use super::bulk::{self, Backup, Bounds, Consent, Source};
 use super::{Global, target};
 use crate::exit::{Exit, Stop};
 use crate::layout::Act;
@@ -21,11 +21,20 @@ pub struct Args {
     flush: bool,
     #[command(flatten)]
     pub(super) consent: Consent,
+    #[command(flatten)]
+    bounds: Bounds,
+    #[command(flatten)]
+    backup: Backup,
 }
 
 pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> {
     super::records(printer)?;
-    let mut cache = target::open(global, printer)?;
+    if args.flush && args.backup.is_wanted() {
+        let told = "--flush deletes what comes between, which no --backup has: `export FILE` keeps all there is now";
+        return Err(Stop::usage(told).into());
+    }
+    let (_, connect) = target::connect(global, printer)?;
+    let mut cache = target::open_by(&connect, global)?;
     let layout = match &global.namespace {
         Some(namespace) => format!("the namespace `{namespace}` of {}", global.layout),
         None => format!("the layout {}", global.layout),
@@ -48,11 +57,13 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
     if let Some(caveat) = cache.layout().caveat(Act::Clear, &[]) {
         printer.note(caveat);
     }
-    if let Some(exit) = bulk::agree(&mut cache, &all, &which, &args.consent, printer)? {
+    let act = bulk::Act { verb: "delete", done: "deleted", which: &which, field: "deleted" };
+    if let Some(exit) = bulk::agree(&mut cache, &all, &act, &args.consent, &args.bounds, printer)? {
         return Ok(exit);
     }
     if !args.flush {
-        return bulk::delete(&mut cache, &all, printer);
+        let source = Source { connect: &connect, global, pattern: &all, kind: None };
+        return bulk::delete(&source, &mut cache, &args.backup, &args.bounds, printer);
     }
     cache.flush().context("cannot clear")?;
     printer.note(&format!("{label} is empty"));

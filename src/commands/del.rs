@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use anyhow::{Context as _, Result};
 
 use super::arguments::{self, Tags};
-use super::bulk::{self, Consent};
+use super::bulk::{self, Act, Backup, Bounds, Consent, Keeper, Source};
 use super::{Global, target};
 use crate::cache::Cache;
 use crate::entry::{Facts, StoredKey};
@@ -35,15 +35,22 @@ pub struct Args {
     hash: Vec<OsString>,
     #[command(flatten)]
     pub(super) consent: Consent,
+    #[command(flatten)]
+    bounds: Bounds,
+    #[command(flatten)]
+    backup: Backup,
 }
 
 pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> {
-    let mut cache = target::open(global, printer)?;
     super::records(printer)?;
+    let (_, connect) = target::connect(global, printer)?;
+    let mut cache = target::open_by(&connect, global)?;
     if let Some(glob) = &args.r#match {
         let (pattern, which) = (Pattern::new(glob.as_bytes()), format!("matching `{glob}`"));
-        let ended = bulk::agree(&mut cache, &pattern, &which, &args.consent, printer)?;
-        return ended.map_or_else(|| bulk::delete(&mut cache, &pattern, printer), Ok);
+        let act = Act { verb: "delete", done: "deleted", which: &which, field: "deleted" };
+        let ended = bulk::agree(&mut cache, &pattern, &act, &args.consent, &args.bounds, printer)?;
+        let source = Source { connect: &connect, global, pattern: &pattern, kind: None };
+        return ended.map_or_else(|| bulk::delete(&source, &mut cache, &args.backup, &args.bounds, printer), Ok);
     }
     if !args.hash.is_empty() {
         let ids = arguments::keys(&args.hash, global.escaped)?;
@@ -51,7 +58,8 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
         return if args.consent.dry_run {
             preview(&ids, &cache.facts_at(&hashes).context("cannot look")?, cache.label(), printer)
         } else {
-            report(&ids, &cache.delete_at(&hashes).context("cannot delete")?, cache.label(), printer)
+            let keeper = args.backup.open(&cache)?;
+            delete(&ids, &hashes, keeper, &mut cache, printer)
         };
     }
     let names = args.tags.names(&args.keys, global.escaped)?;
@@ -59,8 +67,28 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
     if args.consent.dry_run {
         preview(&keys, &cache.facts(&names).context("cannot look")?, cache.label(), printer)
     } else {
-        report(&keys, &cache.delete(&names).context("cannot delete")?, cache.label(), printer)
+        let Some(keeper) = args.backup.open(&cache)? else {
+            return report(&keys, &cache.delete(&names).context("cannot delete")?, cache.label(), printer);
+        };
+        // Under a name that no tag reaches there is nothing.
+        let places = cache.locate(&names).context("cannot delete")?;
+        let (keys, places): (Vec<_>, Vec<_>) =
+            keys.into_iter().zip(places).filter_map(|(key, place)| Some((key, place?))).unzip();
+        delete(&keys, &places, Some(keeper), &mut cache, printer)
     }
+}
+
+/// Deletes entries where they are, keeps them before where that is wanted, and says of each whether it was there.
+fn delete(
+    keys: &[Vec<u8>],
+    places: &[StoredKey],
+    mut keeper: Option<Keeper>,
+    cache: &mut Cache,
+    printer: &mut Printer,
+) -> Result<Exit> {
+    let deleted = bulk::delete_batch(cache, places, keeper.as_mut()).context("cannot delete");
+    let done = deleted.and_then(|deleted| report(keys, &deleted, cache.label(), printer));
+    bulk::finish(keeper, done, printer)
 }
 
 /// Where the hashes of `ids` are.

@@ -1,7 +1,7 @@
 //! What holds for every command: as it was typed, and as it is once the environment and the files are heard.
 
-use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -94,6 +94,34 @@ impl Flags {
         Global::new(self, profile)
     }
 
+    /// What holds for another place that the same command names: a profile (`@NAME`), or a backend URL. Of what was
+    /// said for the first, files for TLS hold, and times and limits; and never a password.
+    ///
+    /// # Errors
+    /// As [`Flags::settle`].
+    fn settle_for(&self, place: &str) -> Result<Global> {
+        let stop = |faults: config::Faults| Stop::usage(faults.to_string());
+        let profile = place.strip_prefix('@').map(str::to_owned);
+        let backend = if profile.is_some() { None } else { Some(place.to_owned()) };
+        let one = self.clone();
+        let flags = Flags {
+            backend,
+            timeout: one.timeout,
+            max: one.max,
+            strict: one.strict,
+            tls_ca: one.tls_ca,
+            tls_cert: one.tls_cert,
+            tls_key: one.tls_key,
+            tls_insecure: one.tls_insecure,
+            escaped: one.escaped,
+            quiet: one.quiet,
+            ..Flags::default()
+        };
+        let choice = profile.map(|name| Choice { name, origin: Origin::Flag("@NAME") });
+        let files = if choice.is_some() { Files::read().map_err(stop)? } else { Files::default() };
+        Global::new(&flags, Profile::of(flags.said(), Vec::new(), choice, &files).map_err(stop)?)
+    }
+
     /// What the flags say of what others can say too.
     fn said(&self) -> Vec<Setting> {
         let texts = [
@@ -144,8 +172,9 @@ pub struct Global {
     /// Who said what.
     pub profile: Profile,
     limits: Limits,
+    flags: Flags,
     /// The backend's URL with the password, once that was asked for.
-    pub(super) login: OnceCell<String>,
+    pub(super) login: OnceLock<String>,
 }
 
 impl Global {
@@ -169,8 +198,17 @@ impl Global {
             quiet: flags.quiet,
             limits,
             profile,
-            login: OnceCell::new(),
+            flags: flags.clone(),
+            login: OnceLock::new(),
         })
+    }
+
+    /// What holds for another place that the command names: `@NAME`, a profile, or a backend URL.
+    ///
+    /// # Errors
+    /// A usage error when a file says what nobody can mean.
+    pub fn elsewhere(&self, place: &str) -> Result<Global> {
+        self.flags.settle_for(place)
     }
 
     /// The backend URL, as it was said: `disk:` unless another was.

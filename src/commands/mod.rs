@@ -8,20 +8,24 @@ mod bench;
 mod bulk;
 mod clear;
 mod config;
+mod copy;
 mod danger;
 mod decode;
 mod del;
+mod diff;
 mod encode;
 mod exists;
 mod expire;
+mod export;
 mod get;
 mod global;
+mod grep;
 mod guard;
+mod import;
 mod incr;
 mod inspect;
 mod invalidate;
 mod key;
-mod lines;
 mod login;
 mod ls;
 mod ping;
@@ -97,6 +101,11 @@ commands! {
     Exists exists |_| Effect::Reads,
     Ttl ttl |_| Effect::Reads,
     Expire expire |args| args.effect(),
+    Export export |_| Effect::Reads,
+    Import import |args| args.effect(),
+    Copy copy |_| Effect::Reads,
+    Diff diff |_| Effect::Reads,
+    Grep grep |_| Effect::Reads,
     Incr incr |_| Effect::Writes,
     Clear clear |args| args.consent.effect(),
     Stats stats |_| Effect::Reads,

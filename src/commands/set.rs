@@ -7,11 +7,12 @@ use anyhow::{Context as _, Result};
 
 use super::arguments::{self, TagTtl, Tags, Typed, When};
 use super::guard::{Effect, Yes};
-use super::{Global, lines, target};
+use super::{Global, target};
+use crate::archive::{Item, Reader};
 use crate::cache::{Cache, Form, Put, Receipt};
 use crate::codec::Codec;
 use crate::entry::{Condition, Expiry, Ttl};
-use crate::exit::Exit;
+use crate::exit::{Exit, Stop};
 use crate::layout::{Act, Layout, Name};
 use crate::render::{self, Printer, Record, escape};
 use crate::value::{Node, Value};
@@ -183,25 +184,29 @@ fn set_many(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit>
     let (limits, codec) = (global.limits(), target::codec(global)?);
     super::records(printer)?;
     let name = args.from.as_ref().expect("the parser asks for a key and a value, or for --from");
-    let mut source = lines::source(name)?;
+    let mut source = Reader::new(arguments::source(name)?, limits);
     let mut cache = target::open(global, printer)?;
     cache.keep_tags(args.tag_ttl.expiry());
     let mut progress = printer.progress("storing");
     let mut tally = Tally::default();
-    let (mut number, mut batch) = (0_u64, Vec::with_capacity(BATCH));
+    let mut batch = Vec::with_capacity(BATCH);
     loop {
-        let line = lines::next(&mut source, &limits).with_context(|| told(number + 1, tally.stored))?;
-        if let Some(line) = &line {
-            number += 1;
-            let put = lines::put(line, &limits).with_context(|| told(number, tally.stored))?;
-            batch.extend(put.map(|put| args.over(put, codec.as_ref())));
+        let item = source.item().with_context(|| told(source.number(), tally.stored))?;
+        let ended = item.is_none();
+        match item {
+            Some(Item::Put { put, .. }) => batch.push(args.over(*put, codec.as_ref())),
+            Some(Item::Held(_)) => {
+                let told = format!("line {} has what was stored, not a value: import takes it", source.number());
+                return Err(Stop::usage(told).into());
+            }
+            None => {}
         }
-        if batch.len() == BATCH || line.is_none() {
+        if batch.len() == BATCH || ended {
             let batch = std::mem::take(&mut batch);
-            tally.flush(&mut cache, batch, printer).with_context(|| told(number, tally.stored))?;
+            tally.flush(&mut cache, batch, printer).with_context(|| told(source.number(), tally.stored))?;
             progress.set(tally.stored + tally.unmet);
         }
-        if line.is_none() {
+        if ended {
             break;
         }
     }

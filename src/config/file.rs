@@ -9,7 +9,7 @@ use std::io::{self, ErrorKind, Read as _};
 use std::ops::Range;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Component, Path, PathBuf};
-use std::rc::Rc;
+use std::sync::Arc;
 
 use etcetera::BaseStrategy as _;
 use toml::Spanned;
@@ -40,7 +40,7 @@ pub struct Files {
 /// What one file says.
 #[derive(Debug)]
 struct Said {
-    path: Rc<Path>,
+    path: Arc<Path>,
     default: Option<Choice>,
     profiles: Vec<(String, Vec<Setting>)>,
 }
@@ -159,7 +159,7 @@ fn read(path: &Path, whose: Whose) -> Result<Option<Said>, Faults> {
 
 /// A file that is being read.
 struct Reader<'a> {
-    path: Rc<Path>,
+    path: Arc<Path>,
     whose: Whose,
     text: &'a str,
     /// Its mode, where others can read it.
@@ -170,7 +170,7 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn origin(&self, at: Range<usize>) -> Origin {
-        Origin::File(Rc::clone(&self.path), self.whose, self.line(&at))
+        Origin::File(Arc::clone(&self.path), self.whose, self.line(&at))
     }
 
     fn line(&self, at: &Range<usize>) -> usize {
@@ -183,7 +183,7 @@ impl Reader<'_> {
     }
 
     fn file(&mut self) -> Said {
-        let mut said = Said { path: Rc::clone(&self.path), default: None, profiles: Vec::new() };
+        let mut said = Said { path: Arc::clone(&self.path), default: None, profiles: Vec::new() };
         let (table, errors) = DeTable::parse_recoverable(self.text);
         for error in errors {
             self.fault(error.span().unwrap_or(0..0), format!("this is not TOML: {}", error.message()));

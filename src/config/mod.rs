@@ -9,7 +9,7 @@ mod file;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
+use std::sync::Arc;
 
 pub use self::file::{Files, open};
 use crate::secret::{Secret, redact};
@@ -131,7 +131,7 @@ pub enum Origin {
     /// In the environment.
     Variable(&'static str),
     /// In a file, in this line.
-    File(Rc<Path>, Whose, usize),
+    File(Arc<Path>, Whose, usize),
 }
 
 /// Whose a file is.

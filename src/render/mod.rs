@@ -408,6 +408,12 @@ const TEMPLATE_SAID: &str = "{wide_msg}";
 const TEMPLATE: &str = "{msg}: {human_pos} ({per_sec})";
 const TEMPLATE_OF: &str = "{msg}: {human_pos} of {human_len} {wide_bar:.dim} {per_sec}, {eta} left";
 
+/// Where lines go that are results and have been made safe for a terminal already.
+#[must_use]
+pub fn lines() -> impl Write {
+    io::stdout()
+}
+
 /// Says on stderr what is wrong with the command line, before there is a printer.
 pub fn usage_error(text: &str) {
     let _ = io::stderr().write_all(escape::message(text).as_bytes());

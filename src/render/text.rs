@@ -12,10 +12,10 @@ use std::io::{self, Write};
 use anstyle::{AnsiColor, Effects};
 
 use crate::limits::Limits;
-use crate::value::Value;
 use crate::value::json::Escape;
 use crate::value::print::{Expansion, PrintError};
 use crate::value::python::{Manner, Paper, Tint, Words, walk};
+use crate::value::{Node, Value, python};
 
 /// In which notation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +51,34 @@ pub fn write(value: &Value, style: &Style, limits: &Limits, out: &mut dyn Write)
         Notation::Json => Words::Json(if style.terminal { Escape::Terminal } else { Escape::Utf8 }),
     };
     walk(value, &mut Manner::labelled(words, &expansion, limits), &mut Pretty::new(style, out))
+}
+
+/// Bytes of an [`excerpt`].
+const EXCERPT_MOST: usize = 200;
+
+/// The beginning of one part of a value, as Python writes it, on a line.
+#[must_use]
+pub fn excerpt(value: &Value, node: Node, limits: &Limits) -> String {
+    let mut cut = Cut(Vec::new());
+    // It is cut where it ends in an error.
+    let whole = python::write_node(value, node, limits, &mut cut).is_ok();
+    let text = String::from_utf8_lossy(&cut.0);
+    if whole { text.into_owned() } else { format!("{}…", text.trim_end_matches('\u{fffd}')) }
+}
+
+/// Takes no more than the beginning.
+struct Cut(Vec<u8>);
+
+impl Write for Cut {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let taken = bytes.len().min(EXCERPT_MOST - self.0.len());
+        self.0.extend_from_slice(&bytes[..taken]);
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Paper on which a bracket waits until it is known whether it fits into the line: at most a line

@@ -22,6 +22,7 @@ mod identity;
 pub mod iso;
 pub mod json;
 pub mod known;
+pub mod leaves;
 pub mod plain;
 pub mod print;
 pub mod printable;

@@ -1,6 +1,7 @@
 //! The one integration binary: `mod` lines in reading order, a suite a subject.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod archive;
 mod auto;
 mod backends;
 mod bench;

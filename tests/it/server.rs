@@ -559,14 +559,9 @@ impl Fake {
     /// One whose scans show nothing, each with a cursor that there was not yet.
     pub fn always_scans() -> Fake {
         let cursor = AtomicU64::new(1);
-        Fake::start(move |stream| {
-            while stream.read(&mut [0; 4096]).is_ok_and(|count| count > 0) {
-                let next = cursor.fetch_add(1, Ordering::SeqCst).to_string();
-                if stream.write_all(format!("*2\r\n${}\r\n{next}\r\n*0\r\n", next.len()).as_bytes()).is_err() {
-                    break;
-                }
-            }
-            false
+        Fake::asked_by_many(move |_| {
+            let next = cursor.fetch_add(1, Ordering::SeqCst).to_string();
+            format!("*2\r\n${}\r\n{next}\r\n*0\r\n", next.len()).into_bytes()
         })
     }
 

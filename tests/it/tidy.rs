@@ -28,9 +28,11 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("cache", &["backend", "codec", "entry", "layout", "limits", "pattern", "value"]),
     ("render", &["codec", "entry", "limits", "secret", "value"]),
     ("exit", &["backend", "cache", "codec", "layout", "limits", "url", "value"]),
+    ("archive", &["cache", "codec", "entry", "exit", "layout", "limits", "url", "value"]),
     (
         "commands",
         &[
+            "archive",
             "backend",
             "bench",
             "cache",

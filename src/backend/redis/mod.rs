@@ -11,6 +11,7 @@ mod frames;
 mod hot;
 mod info;
 mod link;
+mod members;
 mod nodes;
 mod patience;
 mod raw;
@@ -33,7 +34,7 @@ use self::walk::Walk;
 pub use super::net::Place;
 use super::survey::{Observer, Plan, Surveyed};
 use super::{Backend, Connect, Cursor, Dial, Error, ErrorKind, Heat, Options, Page, Reply, Row, Search, Server};
-use crate::entry::{Condition, Entry, Expiry, Facts, Kind, StoredKey, Write};
+use crate::entry::{Condition, Entry, Expiry, Facts, Kind, Stored, StoredKey, Write};
 use crate::limits::Limits;
 use crate::pattern::Pattern;
 use crate::url::UrlError;
@@ -170,6 +171,9 @@ impl Backend for Redis {
         self.may_write()?;
         for write in writes {
             fits(write)?;
+        }
+        if writes.iter().any(|write| matches!(write.data, Stored::Members(_))) {
+            return self.set_each(writes);
         }
         let doing = |at: usize| format!("cannot set {}", shown(&writes[at].key));
         self.change(doing, writes.iter().map(set))
@@ -364,6 +368,21 @@ impl Redis {
         }
     }
 
+    /// Writes of which some have members, in order: what stands between two of those goes together.
+    fn set_each(&mut self, writes: &[Write]) -> Result<Vec<bool>, Error> {
+        let mut done = Vec::with_capacity(writes.len());
+        for part in writes
+            .chunk_by(|one, next| !matches!(one.data, Stored::Members(_)) && !matches!(next.data, Stored::Members(_)))
+        {
+            let result = match &part[0].data {
+                Stored::Members(all) => members::write(&mut self.nodes, &part[0], all).map(|held| vec![held]),
+                _ => self.set_many(part),
+            };
+            done.extend(result.map_err(|error| error.after(done.len(), 0, writes.len()))?);
+        }
+        Ok(done)
+    }
+
     fn delete(&mut self, verb: &str, keys: &[StoredKey]) -> Result<Vec<bool>, Error> {
         let each = |key: &StoredKey| match &key.field {
             None => (command(verb, &[&key.key]), Held::Above(0)),
@@ -383,6 +402,8 @@ fn fits(write: &Write) -> Result<(), Error> {
         (Write { condition: Condition::IfPresent, .. }, Some(_)) => {
             "Redis cannot write a field of a hash only where there is one"
         }
+        (Write { data: Stored::Members(_), .. }, Some(_)) => "a field of a Redis hash holds bytes",
+        (Write { data: Stored::Members(_), .. }, None) => return Ok(()),
         (Write { data, .. }, _) if data.as_bytes().is_none() => "it takes bytes",
         _ => return Ok(()),
     };

@@ -26,7 +26,7 @@ use self::sweep::Sweep;
 use self::threshold::Threshold;
 use self::values::{Objects, Source};
 use super::guard::{Effect, Yes};
-use super::{Global, arguments as typed, lines, target};
+use super::{Global, arguments as typed, target};
 use crate::backend::{self, Backend, Connect, Dial, Options, Server};
 use crate::bench::{
     Distribution, End, Family, Mix, Names, Operation, Pace, Plan, Progress, Protocol, Sizes, Summary, Target, Values,

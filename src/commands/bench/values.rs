@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 
-use super::{Global, lines, target};
+use super::{Global, target};
+use crate::archive::{self, Item};
 use crate::bench::{Coding, Sizes, Values};
 use crate::cache::{Cache, Encoded, Form, Put, Reader};
 use crate::codec::Codec;
@@ -133,16 +134,22 @@ fn of_lines(
     global: &Global,
     cache: &Cache,
 ) -> Result<Vec<Encoded>> {
-    let limits = global.limits();
-    let mut source = lines::source(name)?;
-    let (mut all, mut number) = (Vec::new(), 0_u64);
+    let mut source = archive::Reader::new(super::typed::source(name)?, global.limits());
+    let mut all = Vec::new();
     loop {
-        number += 1;
-        let at = || format!("line {number} of {from}");
-        let Some(line) = lines::next(source.as_mut(), &limits).with_context(at)? else { break };
-        let Some(put) = lines::put(&line, &limits).with_context(at)? else { continue };
-        let form = codec.map_or(put.form, |codec| Form::By(codec.clone()));
-        all.push(cache.encode(&Put { form, ..put }).with_context(at)?);
+        let item = source.item();
+        let at = || format!("line {} of {from}", source.number());
+        match item.with_context(at)? {
+            None => break,
+            Some(Item::Held(held)) => {
+                let form = format!("{}, as it was stored", held.stored.kind());
+                all.push(Encoded { data: held.stored, form, notes: Vec::new() });
+            }
+            Some(Item::Put { put, .. }) => {
+                let form = codec.map_or(put.form.clone(), |codec| Form::By(codec.clone()));
+                all.push(cache.encode(&Put { form, ..*put }).with_context(at)?);
+            }
+        }
     }
     match all.is_empty() {
         true => Err(Stop::usage(format!("there is no value in {from}")).into()),

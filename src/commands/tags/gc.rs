@@ -1,13 +1,15 @@
 //! `tags gc`: delete entries that no tags reach any more.
 
+use std::time::Instant;
+
 use anyhow::{Context as _, Result};
 
-use super::super::bulk::{Consent, SAMPLE, ask, partly};
+use super::super::bulk::{self, Act, Backup, Bounds, Consent, SAMPLE, Tempo, ask};
 use super::super::ls::Seen;
 use super::{Global, KnownNames, target};
 use crate::cache::{Cache, Reach, Standing};
 use crate::entry::StoredKey;
-use crate::exit::Exit;
+use crate::exit::{Exit, Stop};
 use crate::pattern::Pattern;
 use crate::render::{self, Printer, Record, escape};
 
@@ -28,6 +30,10 @@ pub struct Args {
     probable: bool,
     #[command(flatten)]
     pub(super) consent: Consent,
+    #[command(flatten)]
+    bounds: Bounds,
+    #[command(flatten)]
+    backup: Backup,
 }
 
 pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> {
@@ -50,15 +56,20 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
         return Ok(Exit::answer(!found.to_delete.is_empty()));
     }
     let count = render::count(found.to_delete.len() as u64, "entry", "entries");
+    if let Some(most) = args.bounds.max_keys.filter(|most| found.to_delete.len() as u64 > *most) {
+        let told = format!("{count} to delete, and --max-keys is {most}: nothing was deleted");
+        return Err(Stop::refused(told).into());
+    }
     if !args.consent.yes.is_said() {
         ask(&format!("delete {count} on {}?", cache.label()), "nothing was deleted", printer)?;
     }
-    let deleted = delete(&mut cache, &found.to_delete, printer)?;
+    let mut deleted = 0;
+    let done = delete(&mut cache, &found.to_delete, args, &mut deleted, printer)?;
     if records {
         printer.record(&found.record(&reach).with("deleted", deleted))?;
     }
     printer.note(&format!("deleted {deleted} of {count}"));
-    Ok(Exit::Yes)
+    Ok(done)
 }
 
 /// What was found.
@@ -142,17 +153,33 @@ fn judge(cache: &Cache, reach: &Reach, entries: Vec<StoredKey>, args: &Args) -> 
     Ok(found)
 }
 
-/// Entries that are deleted in one round trip.
-const BATCH: usize = 1000;
-
-fn delete(cache: &mut Cache, entries: &[StoredKey], printer: &mut Printer) -> Result<u64> {
+fn delete(
+    cache: &mut Cache,
+    entries: &[StoredKey],
+    args: &Args,
+    count: &mut u64,
+    printer: &mut Printer,
+) -> Result<Exit> {
+    let (mut keeper, mut tempo) = (args.backup.open(cache)?, Tempo::start(args.bounds.rate)?);
+    let act = Act { verb: "delete", done: "deleted", which: "", field: "deleted" };
     let mut progress = printer.progress("deleting");
-    let mut count = 0;
-    for batch in entries.chunks(BATCH) {
-        let deleted = cache.delete_at(batch).map_err(anyhow::Error::from);
-        let deleted = deleted.map_err(|error| if count > 0 { error.context(partly(count)) } else { error });
-        count += deleted.context("cannot delete")?.iter().filter(|deleted| **deleted).count() as u64;
-        progress.set(count);
-    }
-    Ok(count)
+    let mut delete_all = || -> Result<Exit> {
+        let mut left = entries;
+        while !left.is_empty() {
+            let (batch, rest) = left.split_at(tempo.batch().min(left.len()));
+            let started = Instant::now();
+            let deleted = bulk::delete_batch(cache, batch, keeper.as_mut())?;
+            *count += deleted.into_iter().filter(|deleted| *deleted).count() as u64;
+            progress.set(*count);
+            left = rest;
+            if !tempo.passed(batch.len(), started.elapsed()) && !left.is_empty() {
+                return Ok(Exit::Interrupted);
+            }
+        }
+        Ok(Exit::Yes)
+    };
+    let done = delete_all();
+    drop(progress);
+    let done = done.map_err(|error| if *count > 0 { error.context(act.partly(*count)) } else { error });
+    bulk::finish(keeper, done.context("cannot delete"), printer)
 }

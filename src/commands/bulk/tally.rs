@@ -1,0 +1,106 @@
+//! Entries that are stored as they were elsewhere, and what became of them.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+
+use crate::cache::Cache;
+use crate::entry::{Expiry, Kind, Stored, StoredKey, Write};
+use crate::exit::{Exit, Stop};
+use crate::render::{self, Printer, Record, escape};
+
+/// What became of the entries.
+#[derive(Default)]
+pub struct Tally {
+    pub read: u64,
+    pub stored: u64,
+    /// Those that were there, and were to be left then.
+    pub existed: u64,
+    pub expired: u64,
+    pub unfit: u64,
+    /// Why the first of those was not stored.
+    why: Option<String>,
+}
+
+impl Tally {
+    /// Stores entries.
+    ///
+    /// # Errors
+    /// The backend's.
+    pub fn store(&mut self, cache: &mut Cache, mut writes: Vec<Write>) -> Result<()> {
+        // A field has no ttl of its own: it has that of its hash.
+        let mut hashes = BTreeMap::new();
+        for write in writes.iter_mut().filter(|write| write.key.field.is_some()) {
+            hashes.insert(write.key.key.clone(), std::mem::replace(&mut write.expiry, Expiry::Keep));
+        }
+        let stored = cache.store(&writes)?;
+        let count = stored.iter().filter(|stored| **stored).count() as u64;
+        self.stored += count;
+        self.existed += stored.len() as u64 - count;
+        for (hash, expiry) in hashes.into_iter().filter(|(_, expiry)| *expiry != Expiry::Never) {
+            cache.expire_at(&[StoredKey::new(hash)], expiry)?;
+        }
+        Ok(())
+    }
+
+    /// Whether a backend can hold what another one held; what it cannot is counted.
+    pub fn fits(&mut self, write: &Write, kind: Kind) -> bool {
+        let held = write.data.kind();
+        let why = match (&write.data, kind) {
+            (Stored::Members(_), Kind::Disk | Kind::Memory | Kind::Memcached) => {
+                format!("is of Redis's own type {held}, which no other backend has")
+            }
+            (Stored::Integer(_) | Stored::Float(_), Kind::Redis | Kind::Memcached) => {
+                format!("is of DiskCache's own type {held}: `copy --recode URL` writes it in bytes")
+            }
+            _ if write.tag.is_some() && matches!(kind, Kind::Redis | Kind::Memcached) => {
+                "has a tag of DiskCache's own, which no other backend keeps".to_owned()
+            }
+            _ => return true,
+        };
+        self.leave(&write.key, &why);
+        false
+    }
+
+    /// An entry is not stored, for a reason that begins with a verb.
+    pub fn leave(&mut self, key: &StoredKey, why: &str) {
+        self.unfit += 1;
+        self.why.get_or_insert_with(|| format!("`{}` {why}", escape::message(&key.to_string())));
+    }
+
+    /// The status, when the work came to its end or not.
+    pub fn exit(&self, whole: bool) -> Exit {
+        match whole {
+            false => Exit::Interrupted,
+            true if self.unfit > 0 => Exit::Partial,
+            true => Exit::answer(self.stored + self.existed > 0),
+        }
+    }
+
+    /// What is to be said when the work failed in the middle.
+    pub fn partly(&self) -> Stop {
+        let entries = render::count(self.stored, "entry was", "entries were");
+        Stop { exit: Exit::Partial, message: format!("{entries} stored before this; the same command goes on") }
+    }
+
+    /// Says what became of them.
+    ///
+    /// # Errors
+    /// When the output fails.
+    pub fn tell(&self, verb: &str, label: &str, records: bool, printer: &mut Printer) -> Result<()> {
+        if records {
+            let record = Record::new().with("read", self.read).with("stored", self.stored);
+            let record = record.with("existed", self.existed).with("expired", self.expired).with("unfit", self.unfit);
+            printer.record(&record)?;
+        }
+        printer.note(&format!("{verb} {} on {label}", render::count(self.stored, "entry", "entries")));
+        if self.existed > 0 {
+            printer.note(&format!("left {} that were there", render::count(self.existed, "entry", "entries")));
+        }
+        if let Some(why) = &self.why {
+            let entries = render::count(self.unfit, "entry", "entries");
+            printer.warn(&format!("{entries} cannot be stored on {label}: {why}"));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,241 @@
+//! `diff`: in which entries two backends differ.
+
+use std::num::NonZeroU64;
+use std::time::Instant;
+
+use anyhow::{Context as _, Result};
+
+use super::bulk::{self, Fetched, Source, Tempo};
+use super::{Global, ls, target};
+use crate::cache::{Cache, Met, Reader};
+use crate::entry::{Entry, Members, Stored, StoredKey};
+use crate::exit::{Exit, Stop};
+use crate::pattern::Pattern;
+use crate::render::text::excerpt;
+use crate::render::{self, Printer, Record, escape};
+use crate::secret::redact;
+
+/// Say in which entries two backends differ
+///
+/// OTHER is a backend URL, or @NAME for a profile. Entries are compared by stored key and exact bytes,
+/// or with --values by what they decode to, so that another compressor or protocol is no difference; ttls
+/// are not compared. A difference makes the status 1. What changes while it is looked at may be reported.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The other place: a backend URL, or @NAME
+    #[arg(value_name = "OTHER")]
+    other: String,
+    /// Compare values, however they are encoded, and show both
+    #[arg(long)]
+    values: bool,
+    /// Only the keys that match a glob: * ? [a-z] and \ before a literal character
+    #[arg(long, value_name = "GLOB")]
+    r#match: Option<String>,
+    /// Only entries of this type, as ls takes it
+    #[arg(long, value_name = "TYPE")]
+    r#type: Option<String>,
+    /// Stop after so many differences
+    #[arg(long, value_name = "N")]
+    limit: Option<u64>,
+    /// At most so many keys a second on each; else as many as leave the servers quick
+    #[arg(long, value_name = "N")]
+    rate: Option<NonZeroU64>,
+}
+
+pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> {
+    super::records(printer)?;
+    let mut other = global.elsewhere(&args.other)?;
+    let pattern = args.r#match.as_ref().map_or_else(Pattern::all, |glob| Pattern::new(glob.as_bytes()));
+    let kind = args.r#type.as_deref();
+    let (_, connect) = target::connect(global, printer)?;
+    let mut here = target::open_by(&connect, global)?;
+    // What is walked over is the same on both: names that both layouts would give are compared as stored.
+    (other.layout, other.namespace) = (global.layout.clone(), global.namespace.clone());
+    let place = || format!("the other place {}", redact(&args.other));
+    let (_, connect_other) = target::connect(&other, printer).with_context(place)?;
+    let mut there = target::open_by(&connect_other, &other).with_context(place)?;
+    ls::tell_what_may_be_missing(&here, printer);
+    ls::tell_what_may_be_missing(&there, printer);
+    let reader = args.values.then(|| here.reader().clone());
+    let mut diff = Diff { args, reader, compared: 0, found: 0, unread: 0, why: None };
+    let source = Source { connect: &connect, global, pattern: &pattern, kind };
+    let first = diff.over(&source, "comparing", args.rate, printer, |diff, fetched, printer| {
+        diff.compare(fetched, &mut there, printer)
+    });
+    let exit = match first.context("cannot compare")? {
+        Exit::Yes if !diff.is_full() => {
+            let source = Source { connect: &connect_other, global: &other, pattern: &pattern, kind };
+            let second = diff.over(&source, "looking for more there", args.rate, printer, |diff, fetched, printer| {
+                diff.look_for_more(fetched, &mut here, printer)
+            });
+            second.context("cannot compare")?
+        }
+        exit => exit,
+    };
+    let (entries, differ) = (render::count(diff.compared, "entry", "entries"), diff.found);
+    printer.note(&format!("{differ} of {entries} differ between {} and {}", here.label(), there.label()));
+    if let Some(why) = &diff.why {
+        printer.warn(&format!("{} could not be read: {why}", render::count(diff.unread, "entry", "entries")));
+    }
+    Ok(match exit {
+        Exit::Yes if diff.unread > 0 => Exit::Partial,
+        Exit::Yes => Exit::answer(diff.found == 0),
+        exit => exit,
+    })
+}
+
+/// The work.
+struct Diff<'a> {
+    args: &'a Args,
+    /// What makes values, where those are compared.
+    reader: Option<Reader>,
+    compared: u64,
+    found: u64,
+    unread: u64,
+    why: Option<String>,
+}
+
+impl Diff<'_> {
+    fn is_full(&self) -> bool {
+        self.args.limit.is_some_and(|most| self.found >= most)
+    }
+
+    /// Walks over one side.
+    fn over(
+        &mut self,
+        source: &Source<'_>,
+        what: &'static str,
+        rate: Option<NonZeroU64>,
+        printer: &mut Printer,
+        mut look: impl FnMut(&mut Self, Fetched, &mut Printer) -> Result<()>,
+    ) -> Result<Exit> {
+        let mut tempo = Tempo::start(rate)?;
+        let mut progress = printer.progress(what);
+        let ended = source.ahead(tempo.batch(), bulk::fetch, |pages| {
+            for page in pages {
+                let (started, (fetched, _)) = (Instant::now(), page?);
+                let count = fetched.len();
+                look(self, fetched, printer)?;
+                progress.set(self.compared);
+                if self.is_full() {
+                    break;
+                }
+                if !tempo.passed(count, started.elapsed()) {
+                    return Ok(Exit::Interrupted);
+                }
+            }
+            Ok(Exit::Yes)
+        });
+        drop(progress);
+        let partly = |error: anyhow::Error| {
+            let entries = render::count(self.compared, "entry was", "entries were");
+            let stop = Stop { exit: Exit::Partial, message: format!("{entries} compared before this") };
+            if self.compared > 0 { error.context(stop) } else { error }
+        };
+        ended.map_err(partly)
+    }
+
+    /// Entries of the first side, each with the one of the same stored key on the other.
+    fn compare(&mut self, fetched: Fetched, there: &mut Cache, printer: &mut Printer) -> Result<()> {
+        let keys: Vec<StoredKey> = fetched.iter().map(|(met, _)| met.stored_key.clone()).collect();
+        let others = bulk::entries(there, &keys)?;
+        for ((met, one), other) in fetched.into_iter().zip(others) {
+            match (one, other) {
+                (Ok(None), _) => {}
+                (Ok(Some(_)), Ok(None)) => {
+                    self.compared += 1;
+                    self.tell(&met, "here", None, printer)?;
+                }
+                (Ok(Some(Entry { stored: one, .. })), Ok(Some(Entry { stored: other, .. }))) => {
+                    self.compared += 1;
+                    if !self.are_same(&one, &other) {
+                        self.tell(&met, "value", Some((one, other)), printer)?;
+                    }
+                }
+                (Err(why), _) | (_, Err(why)) => {
+                    self.unread += 1;
+                    self.why.get_or_insert(why);
+                }
+            }
+            if self.is_full() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Entries of the other side: those that the first has are compared already.
+    fn look_for_more(&mut self, fetched: Fetched, here: &mut Cache, printer: &mut Printer) -> Result<()> {
+        let keys: Vec<StoredKey> = fetched.iter().map(|(met, _)| met.stored_key.clone()).collect();
+        for ((met, entry), facts) in fetched.into_iter().zip(here.facts_at(&keys)?) {
+            if facts.is_none() && matches!(entry, Ok(Some(_))) && !self.is_full() {
+                self.compared += 1;
+                self.tell(&met, "there", None, printer)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn are_same(&self, one: &Stored, other: &Stored) -> bool {
+        if in_order(one) == in_order(other) {
+            return true;
+        }
+        let Some(reader) = &self.reader else { return false };
+        match (reader.read(one.clone()), reader.read(other.clone())) {
+            (Ok(one), Ok(other)) => one.value.same(&other.value),
+            _ => false,
+        }
+    }
+
+    fn tell(
+        &mut self,
+        met: &Met,
+        differs: &'static str,
+        both: Option<(Stored, Stored)>,
+        printer: &mut Printer,
+    ) -> Result<()> {
+        self.found += 1;
+        let sides = both.map(|(one, other)| [self.side(one), self.side(other)]);
+        if printer.records() == Some(true) {
+            let record = Record::new().with_bytes("key", met.called()).with_place(Some(&met.stored_key));
+            let record = record.with("differs", differs);
+            let record =
+                sides.into_iter().fold(record, |record, [one, other]| record.with("here", one).with("there", other));
+            return Ok(printer.record(&record)?);
+        }
+        let key = escape::line(met.called());
+        match (differs, sides) {
+            ("here", _) => printer.line(&format!("only here   {key}"))?,
+            ("there", _) => printer.line(&format!("only there  {key}"))?,
+            (_, Some([one, other])) => {
+                printer.line(&format!("differs     {key}"))?;
+                printer.line(&format!("  here      {}", escape::message(&one)))?;
+                printer.line(&format!("  there     {}", escape::message(&other)))?;
+            }
+            (_, None) => printer.line(&format!("differs     {key}"))?,
+        }
+        Ok(())
+    }
+
+    /// One side of a difference: its value where values are compared, else its type and size.
+    fn side(&self, stored: Stored) -> String {
+        let (kind, size) = (stored.kind(), stored.as_bytes().map(<[u8]>::len));
+        let reading = self.reader.as_ref().and_then(|reader| reader.read(stored).ok());
+        match (reading, size) {
+            (Some(reading), _) => excerpt(&reading.value, reading.value.root(), &crate::limits::Limits::DEFAULT),
+            (None, Some(size)) => format!("{kind}, {}", render::bytes(size as u64)),
+            (None, None) => kind.to_owned(),
+        }
+    }
+}
+
+/// Hashes and sets have no order; each server has its own.
+fn in_order(stored: &Stored) -> Stored {
+    let mut stored = stored.clone();
+    match &mut stored {
+        Stored::Members(Members::Hash(pairs)) => pairs.sort_unstable(),
+        Stored::Members(Members::Set(items)) => items.sort_unstable(),
+        _ => {}
+    }
+    stored
+}

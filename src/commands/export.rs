@@ -1,0 +1,91 @@
+//! `export`: entries as lines of a file, from which they come back exactly.
+
+use std::num::NonZeroU64;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::{Context as _, Result};
+
+use super::bulk::{self, Keeper, Source, Tempo};
+use super::{Global, ls, target};
+use crate::exit::{Exit, Stop};
+use crate::pattern::Pattern;
+use crate::render::{self, Printer};
+
+/// Write entries to a file, from which import brings them back
+///
+/// JSON lines: a head, one line an entry with its ttl, tag, flags and exact bytes (base64), and an end
+/// with the SHA-256 of all before it, so that a file that was cut is known. --values writes each value
+/// in typed JSON in place of its bytes, to be read, searched or changed; what does not decode keeps its
+/// bytes. Redis hashes, lists, sets, sorted sets and streams are written too (of streams not the
+/// consumer groups). What changes meanwhile is in it as it was when its page was read; while a server's
+/// table grows or shrinks an entry may come twice. The status is 7 when an entry could not be read, 1
+/// when there was none.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// File to make; stdout without one
+    #[arg(value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// Only the keys that match a glob: * ? [a-z] and \ before a literal character
+    #[arg(long, value_name = "GLOB")]
+    r#match: Option<String>,
+    /// Only entries of this type, as ls takes it
+    #[arg(long, value_name = "TYPE")]
+    r#type: Option<String>,
+    /// Values in typed JSON in place of exact bytes
+    #[arg(long)]
+    values: bool,
+    /// At most so many keys a second; else as many as leave the server quick
+    #[arg(long, value_name = "N")]
+    rate: Option<NonZeroU64>,
+}
+
+pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> {
+    super::records(printer)?;
+    let (_, connect) = target::connect(global, printer)?;
+    let mut cache = target::open_by(&connect, global)?;
+    ls::tell_what_may_be_missing(&cache, printer);
+    let pattern = args.r#match.as_ref().map_or_else(Pattern::all, |glob| Pattern::new(glob.as_bytes()));
+    let all = args.r#type.is_none() && cache.layout().sweep(&pattern).keys.is_all();
+    let total = if all { cache.count()? } else { None };
+    let reader = args.values.then(|| cache.reader().clone());
+    let (label, limits) = (cache.label().to_owned(), global.limits());
+    let mut keeper = match args.file.as_ref().filter(|file| file.as_os_str() != "-") {
+        None => Keeper::printing(&label, reader, &limits)?,
+        Some(path) => Keeper::create(path, &label, reader, &limits)?,
+    };
+    drop(cache);
+    let source = Source { connect: &connect, global, pattern: &pattern, kind: args.r#type.as_deref() };
+    let done = export(&source, &mut keeper, Tempo::start(args.rate)?, total, printer);
+    let count = keeper.entries();
+    let done = done.map_err(|error| if count > 0 { error.context(partly(count)) } else { error });
+    keeper.finish(done.context("cannot export"), printer)
+}
+
+fn export(
+    source: &Source<'_>,
+    keeper: &mut Keeper,
+    mut tempo: Tempo,
+    total: Option<u64>,
+    printer: &mut Printer,
+) -> Result<Exit> {
+    let mut progress = printer.progress_of("exporting", total);
+    let ended = source.ahead(tempo.batch(), bulk::fetch, |pages| {
+        for page in pages {
+            let (started, (fetched, read_at)) = (Instant::now(), page?);
+            keeper.write(&fetched, read_at)?;
+            progress.set(keeper.entries());
+            if !tempo.passed(fetched.len(), started.elapsed()) {
+                return Ok(Exit::Interrupted);
+            }
+        }
+        Ok(Exit::answer(keeper.entries() > 0))
+    });
+    drop(progress);
+    ended
+}
+
+fn partly(count: u64) -> Stop {
+    let entries = render::count(count, "entry was", "entries were");
+    Stop { exit: Exit::Partial, message: format!("{entries} written before this") }
+}
