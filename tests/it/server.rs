@@ -605,6 +605,26 @@ impl Fake {
         })
     }
 
+    /// One that many may talk to at the same time, in any protocol: after each thing that it reads it says what
+    /// `answer` makes of how many there were on this connection.
+    pub fn says_to_many(answer: impl Fn(u64) -> Vec<u8> + Send + Sync + 'static) -> Fake {
+        let answer = Arc::new(answer);
+        Fake::start(move |stream| {
+            let (answer, mut stream) = (Arc::clone(&answer), stream.try_clone().unwrap());
+            thread::spawn(move || {
+                let mut question = [0; 1 << 16];
+                for at in 0.. {
+                    if !stream.read(&mut question).is_ok_and(|count| count > 0)
+                        || stream.write_all(&answer(at)).is_err()
+                    {
+                        break;
+                    }
+                }
+            });
+            true
+        })
+    }
+
     /// One that opens sessions as memcached does, and says `answer` to all else.
     pub fn opens_and_says(answer: &'static [u8]) -> Fake {
         Fake::start(move |stream| {
