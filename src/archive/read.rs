@@ -61,14 +61,14 @@ impl<R: BufRead> Reader<R> {
             if self.end.is_some() {
                 return Err(Stop::data("there is more after the end of the archive: are two in one file?").into());
             }
-            // Of the end only what is before it.
-            let before = self.digest.clone();
+            // Of the end only what is before it counts.
+            let before = is_end(&line).then(|| self.digest.clone());
             self.digest.update(&line);
             let decoded = self.json.decode(line, &self.limits).map_err(|error| Stop::usage(error.to_string()))?;
             let fields = Fields::of(&decoded.value)?;
             if let Some(version) = fields.find(HEAD) {
                 self.begin(version)?;
-            } else if let Some(entries) = fields.find(END) {
+            } else if let Some((entries, before)) = fields.find(END).zip(before) {
                 self.end = Some(self.judge(&fields, entries, before));
             } else if let Some(item) = item(&fields, &self.limits)? {
                 self.entries += 1;
@@ -125,6 +125,11 @@ impl<R: BufRead> Reader<R> {
         let intact = same && entries == Node::Int(self.entries.cast_signed());
         Ended { complete: fields.find("complete") == Some(Node::Bool(true)), intact }
     }
+}
+
+/// Whether a line may be the end, which begins with the field that says so.
+fn is_end(line: &[u8]) -> bool {
+    line.strip_prefix(b"{\"").is_some_and(|rest| rest.starts_with(END.as_bytes()))
 }
 
 /// Bytes at an end of a file in which its first or last line is looked for.

@@ -1,10 +1,8 @@
 //! `copy`: entries from one backend to another.
 
-use std::time::Instant;
-
 use anyhow::{Context as _, Result};
 
-use super::bulk::{self, Fetched, Source, Tally, Tempo};
+use super::bulk::{self, Entries, Fetched, Source, Tally, Tempo};
 use super::guard::{self, Effect, Yes};
 use super::{Global, ls, target};
 use crate::cache::{Cache, Form, Met, Put};
@@ -79,11 +77,11 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
     let mut progress = printer.progress_of("copying", total);
     let ended = source.ahead(tempo.batch(), bulk::fetch, |pages| {
         for page in pages {
-            let (started, (fetched, read_at)) = (Instant::now(), page?);
-            let count = fetched.len();
-            copy.page(fetched, read_at)?;
+            let Fetched { entries, at, took } = page?;
+            let count = entries.len();
+            copy.page(entries, at)?;
             progress.set(copy.tally.read);
-            if !tempo.passed(count, started.elapsed()) {
+            if !tempo.passed(count, took) {
                 return Ok(false);
             }
         }
@@ -112,9 +110,9 @@ struct Copy<'a> {
 }
 
 impl Copy<'_> {
-    fn page(&mut self, fetched: Fetched, read_at: i64) -> Result<()> {
-        let mut writes = Vec::with_capacity(fetched.len());
-        for (met, entry) in fetched {
+    fn page(&mut self, entries: Entries, read_at: i64) -> Result<()> {
+        let mut writes = Vec::with_capacity(entries.len());
+        for (met, entry) in entries {
             match entry {
                 Ok(None) => {}
                 Ok(Some(entry)) => {

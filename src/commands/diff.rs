@@ -1,11 +1,10 @@
 //! `diff`: in which entries two backends differ.
 
 use std::num::NonZeroU64;
-use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 
-use super::bulk::{self, Fetched, Source, Tempo};
+use super::bulk::{self, Entries, Fetched, Source, Tempo};
 use super::{Global, ls, target};
 use crate::cache::{Cache, Met, Reader};
 use crate::entry::{Entry, Members, Stored, StoredKey};
@@ -107,20 +106,20 @@ impl Diff<'_> {
         what: &'static str,
         rate: Option<NonZeroU64>,
         printer: &mut Printer,
-        mut look: impl FnMut(&mut Self, Fetched, &mut Printer) -> Result<()>,
+        mut look: impl FnMut(&mut Self, Entries, &mut Printer) -> Result<()>,
     ) -> Result<Exit> {
         let mut tempo = Tempo::start(rate)?;
         let mut progress = printer.progress(what);
         let ended = source.ahead(tempo.batch(), bulk::fetch, |pages| {
             for page in pages {
-                let (started, (fetched, _)) = (Instant::now(), page?);
-                let count = fetched.len();
-                look(self, fetched, printer)?;
+                let Fetched { entries, took, .. } = page?;
+                let count = entries.len();
+                look(self, entries, printer)?;
                 progress.set(self.compared);
                 if self.is_full() {
                     break;
                 }
-                if !tempo.passed(count, started.elapsed()) {
+                if !tempo.passed(count, took) {
                     return Ok(Exit::Interrupted);
                 }
             }
@@ -136,7 +135,7 @@ impl Diff<'_> {
     }
 
     /// Entries of the first side, each with the one of the same stored key on the other.
-    fn compare(&mut self, fetched: Fetched, there: &mut Cache, printer: &mut Printer) -> Result<()> {
+    fn compare(&mut self, fetched: Entries, there: &mut Cache, printer: &mut Printer) -> Result<()> {
         let keys: Vec<StoredKey> = fetched.iter().map(|(met, _)| met.stored_key.clone()).collect();
         let others = bulk::entries(there, &keys)?;
         for ((met, one), other) in fetched.into_iter().zip(others) {
@@ -165,7 +164,7 @@ impl Diff<'_> {
     }
 
     /// Entries of the other side: those that the first has are compared already.
-    fn look_for_more(&mut self, fetched: Fetched, here: &mut Cache, printer: &mut Printer) -> Result<()> {
+    fn look_for_more(&mut self, fetched: Entries, here: &mut Cache, printer: &mut Printer) -> Result<()> {
         let keys: Vec<StoredKey> = fetched.iter().map(|(met, _)| met.stored_key.clone()).collect();
         for ((met, entry), facts) in fetched.into_iter().zip(here.facts_at(&keys)?) {
             if facts.is_none() && matches!(entry, Ok(Some(_))) && !self.is_full() {

@@ -2,11 +2,10 @@
 
 use std::num::NonZeroU64;
 use std::path::PathBuf;
-use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 
-use super::bulk::{self, Keeper, Source, Tempo};
+use super::bulk::{self, Fetched, Keeper, Source, Tempo};
 use super::{Global, ls, target};
 use crate::exit::{Exit, Stop};
 use crate::pattern::Pattern;
@@ -72,10 +71,10 @@ fn export(
     let mut progress = printer.progress_of("exporting", total);
     let ended = source.ahead(tempo.batch(), bulk::fetch, |pages| {
         for page in pages {
-            let (started, (fetched, read_at)) = (Instant::now(), page?);
-            keeper.write(&fetched, read_at)?;
+            let Fetched { entries, at, took } = page?;
+            keeper.write(&entries, at)?;
             progress.set(keeper.entries());
-            if !tempo.passed(fetched.len(), started.elapsed()) {
+            if !tempo.passed(entries.len(), took) {
                 return Ok(Exit::Interrupted);
             }
         }

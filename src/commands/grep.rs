@@ -1,12 +1,11 @@
 //! `grep`: entries in whose values something stands.
 
 use std::num::NonZeroU64;
-use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 use regex::bytes::{Regex, RegexBuilder};
 
-use super::bulk::{self, Fetched, Source, Tempo};
+use super::bulk::{self, Entries, Fetched, Source, Tempo};
 use super::{Global, ls, target};
 use crate::cache::{Met, Reader};
 use crate::entry::{Entry, Stored};
@@ -72,14 +71,14 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
     let mut progress = printer.progress_of("searching", total);
     let ended = source.ahead(tempo.batch(), bulk::fetch, |pages| {
         for page in pages {
-            let (started, (fetched, _)) = (Instant::now(), page?);
-            let count = fetched.len();
-            search.page(fetched, global, printer)?;
+            let Fetched { entries, took, .. } = page?;
+            let count = entries.len();
+            search.page(entries, global, printer)?;
             progress.set(search.looked);
             if search.is_full() {
                 break;
             }
-            if !tempo.passed(count, started.elapsed()) {
+            if !tempo.passed(count, took) {
                 return Ok(Exit::Interrupted);
             }
         }
@@ -117,8 +116,8 @@ impl Search<'_> {
         self.args.limit.is_some_and(|most| self.found >= most)
     }
 
-    fn page(&mut self, fetched: Fetched, global: &Global, printer: &mut Printer) -> Result<()> {
-        for (met, entry) in fetched {
+    fn page(&mut self, entries: Entries, global: &Global, printer: &mut Printer) -> Result<()> {
+        for (met, entry) in entries {
             match entry {
                 Ok(None) => {}
                 Ok(Some(Entry { stored, .. })) => {

@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
@@ -68,7 +69,16 @@ struct Tally {
 }
 
 /// Entries where they are, or why one cannot be read.
-pub type Fetched = Vec<(Met, Result<Option<Entry>, String>)>;
+pub type Entries = Vec<(Met, Result<Option<Entry>, String>)>;
+
+/// A page of them.
+pub struct Fetched {
+    pub entries: Entries,
+    /// When they were read, in milliseconds after the Unix epoch.
+    pub at: i64,
+    /// How long the backend took.
+    pub took: Duration,
+}
 
 impl Keeper {
     /// Makes a file that only its owner reads, as a cache may hold anything. With a reader, values are written.
@@ -118,8 +128,8 @@ impl Keeper {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn write(&mut self, fetched: &Fetched, read_at: i64) -> Result<Vec<bool>> {
-        let kept = fetched.iter().map(|(met, entry)| match entry {
+    pub fn write(&mut self, entries: &Entries, read_at: i64) -> Result<Vec<bool>> {
+        let kept = entries.iter().map(|(met, entry)| match entry {
             Ok(None) => Ok(false),
             Ok(Some(entry)) => self.entry(met, entry, read_at).map(|()| true),
             Err(why) => {
@@ -157,8 +167,8 @@ impl Keeper {
     /// The backend's where it fails altogether; and when the file cannot be written.
     pub fn keep(&mut self, cache: &mut Cache, keys: &[StoredKey]) -> Result<Vec<bool>> {
         let met = |key: &StoredKey| Met { key: None, stored_key: key.clone() };
-        let fetched: Fetched = keys.iter().map(met).zip(entries(cache, keys)?).collect();
-        let kept = self.write(&fetched, now_ms())?;
+        let entries: Entries = keys.iter().map(met).zip(entries(cache, keys)?).collect();
+        let kept = self.write(&entries, now_ms())?;
         let cannot = || format!("cannot write {}", self.name);
         self.archive.flush().with_context(cannot)?;
         // What is deleted now must not be lost with the machine.
@@ -244,10 +254,11 @@ fn is_of_one(error: &Error) -> bool {
 ///
 /// # Errors
 /// When the backend fails altogether.
-pub fn fetch(cache: &mut Cache, page: Vec<Met>) -> Result<(Fetched, i64), Error> {
+pub fn fetch(cache: &mut Cache, page: Vec<Met>) -> Result<Fetched, Error> {
     let keys: Vec<StoredKey> = page.iter().map(|met| met.stored_key.clone()).collect();
+    let started = Instant::now();
     let entries = entries(cache, &keys)?;
-    Ok((page.into_iter().zip(entries).collect(), now_ms()))
+    Ok(Fetched { entries: page.into_iter().zip(entries).collect(), at: now_ms(), took: started.elapsed() })
 }
 
 /// Now, in milliseconds after the Unix epoch.

@@ -10,7 +10,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result};
 
 pub use self::ahead::Source;
-pub use self::keeper::{Backup, Fetched, Keeper, entries, fetch, now_ms};
+pub use self::keeper::{Backup, Entries, Fetched, Keeper, entries, fetch, now_ms};
 pub use self::tally::Tally;
 pub use self::tempo::{Bounds, Tempo};
 use super::guard::{Effect, Yes};
