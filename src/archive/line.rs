@@ -117,17 +117,17 @@ impl<'a> Fields<'a> {
         let Node::Dict(id) = value.root() else { return Err(Stop::usage("it is no JSON object").into()) };
         let fields = Fields { value, pairs: value.members(id) };
         for pair in fields.pairs.chunks_exact(2) {
-            let name = fields.as_text(pair[0]).unwrap_or_default();
-            if !FIELDS.contains(&name) {
-                return Err(UrlError::unknown("field", name, FIELDS).into());
+            let name = if let Node::Str(span) = pair[0] { value.text(span) } else { &[] };
+            if !FIELDS.iter().any(|field| field.as_bytes() == name) {
+                return Err(UrlError::unknown("field", &String::from_utf8_lossy(name), FIELDS).into());
             }
         }
         Ok(fields)
     }
 
     pub fn find(&self, name: &str) -> Option<Node> {
-        let mut pairs = self.pairs.chunks_exact(2);
-        pairs.find(|pair| self.as_text(pair[0]) == Some(name)).map(|pair| pair[1])
+        let is = |key: Node| matches!(key, Node::Str(span) if self.value.text(span) == name.as_bytes());
+        self.pairs.chunks_exact(2).find(|pair| is(pair[0])).map(|pair| pair[1])
     }
 
     fn as_text(&self, node: Node) -> Option<&'a str> {
