@@ -327,6 +327,9 @@ pub struct Error {
     pub kind: ErrorKind,
     /// In words.
     pub message: String,
+    /// Of several things that were asked for or to be done, the places of those that were not for certain, as the
+    /// server that has them was not reached: the others may be asked for without them.
+    pub unreached: Vec<usize>,
 }
 
 /// Which kind of failure.
@@ -351,7 +354,21 @@ pub enum ErrorKind {
 impl Error {
     /// An error of `kind`.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Error {
-        Error { kind, message: message.into() }
+        Error { kind, message: message.into(), unreached: Vec::new() }
+    }
+
+    /// The same, of what was not reached at these places.
+    fn not_at(self, places: impl IntoIterator<Item = usize>) -> Error {
+        let mut unreached: Vec<usize> = places.into_iter().collect();
+        unreached.sort_unstable();
+        unreached.dedup();
+        Error { unreached, ..self }
+    }
+
+    /// The same, where what was not reached stands for what is at other places.
+    fn placed(self, place: impl Fn(usize) -> usize) -> Error {
+        let unreached: Vec<usize> = self.unreached.iter().map(|at| place(*at)).collect();
+        self.not_at(unreached)
     }
 
     /// The same, where `done` of `total` had been done before, and of `in_doubt` nobody answered.
@@ -365,7 +382,7 @@ impl Error {
             0 => Error { message: format!("{}{unknown}", self.message), ..self },
             count => {
                 let message = format!("{count} of {total} were done{unknown}; {}", self.message);
-                Error::new(ErrorKind::Partial, message)
+                Error { kind: ErrorKind::Partial, message, ..self }
             }
         }
     }

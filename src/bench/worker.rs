@@ -109,7 +109,7 @@ impl Worker<'_> {
         let done = self.signal.now();
         let (reply, value) = match answered {
             Ok(answer) => answer,
-            Err(Error { kind: ErrorKind::Unreachable, message }) => return Err(message),
+            Err(Error { kind: ErrorKind::Unreachable, message, .. }) => return Err(message),
             Err(error) => (Reply::Refused(kind(error.kind)), None),
         };
         recorder.reply(job.operation, Times { intended, sent, done }, job.size, reply);

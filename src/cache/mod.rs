@@ -10,7 +10,7 @@ mod tags;
 mod walk;
 mod write;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 pub use self::read::{Chain, Reader, Reading, Unread};
@@ -42,6 +42,15 @@ pub struct Found {
     pub stored_key: Option<StoredKey>,
     /// The entry, if there is one.
     pub entry: Option<Entry>,
+}
+
+/// What was asked about several things, of which not all could be reached.
+#[derive(Clone, Debug)]
+pub struct Reached<T> {
+    /// An answer for each, in their order; `None` for those that were not reached.
+    pub each: Vec<Option<T>>,
+    /// Why they were not, where there are any.
+    pub failure: Option<backend::Error>,
 }
 
 impl Cache {
@@ -151,6 +160,57 @@ impl Cache {
         let keys: Vec<StoredKey> = places.iter().flatten().cloned().collect();
         let mut answers = ask(self.backend.as_mut(), &keys)?.into_iter();
         Ok(places.iter().map(|place| place.as_ref().and_then(|_| answers.next()).unwrap_or_default()).collect())
+    }
+
+    /// The same, for as many places as can be reached: what a failure names is asked for no more.
+    ///
+    /// # Errors
+    /// The backend's, where it reaches nothing, or fails otherwise.
+    fn ask_reachable<T: Default>(
+        &mut self,
+        places: &[Option<StoredKey>],
+        ask: impl Fn(&mut dyn Backend, &[StoredKey]) -> Result<Vec<T>, backend::Error>,
+    ) -> Result<Reached<T>, Error> {
+        let mut each: Vec<Option<T>> = places.iter().map(|place| place.is_none().then(T::default)).collect();
+        let mut left: Vec<usize> = (0..places.len()).filter(|at| places[*at].is_some()).collect();
+        let mut failure = None;
+        loop {
+            let keys: Vec<StoredKey> = left.iter().filter_map(|at| places[*at].clone()).collect();
+            match ask(self.backend.as_mut(), &keys) {
+                Ok(answers) => {
+                    left.iter().zip(answers).for_each(|(at, answer)| each[*at] = Some(answer));
+                    return Ok(Reached { each, failure });
+                }
+                Err(error) if error.unreached.is_empty() || error.unreached.len() >= left.len() => {
+                    return Err(error.into());
+                }
+                Err(error) => {
+                    let lost: HashSet<usize> = error.unreached.iter().map(|at| left[*at]).collect();
+                    left.retain(|at| !lost.contains(at));
+                    failure.get_or_insert(error);
+                }
+            }
+        }
+    }
+
+    /// [`Cache::entries`], for as many names as can be reached.
+    ///
+    /// # Errors
+    /// The backend's, where it reaches nothing, or fails otherwise; [`Error::Name`].
+    pub fn entries_reached(&mut self, names: &[Name]) -> Result<Reached<Found>, Error> {
+        let places = self.locate(names)?;
+        let Reached { each, failure } = self.ask_reachable(&places, |backend, keys| backend.get_many(keys))?;
+        let found = |(stored_key, entry): (_, Option<_>)| entry.map(|entry| Found { stored_key, entry });
+        Ok(Reached { each: places.into_iter().zip(each).map(found).collect(), failure })
+    }
+
+    /// [`Cache::facts`], for as many names as can be reached.
+    ///
+    /// # Errors
+    /// As [`Cache::entries_reached`].
+    pub fn facts_reached(&mut self, names: &[Name]) -> Result<Reached<Option<Facts>>, Error> {
+        let places = self.locate(names)?;
+        self.ask_reachable(&places, |backend, keys| backend.facts_many(keys))
     }
 
     /// The entries of `names`, in their order, in one round trip (and one before it for the tags).

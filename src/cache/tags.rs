@@ -164,11 +164,13 @@ impl Cache {
     ///
     /// # Errors
     /// The backend's; [`Error::Name`] when neither layout nor backend keeps tags. `done` then has the tags
-    /// that are known to be done all the same.
+    /// that are known to be done all the same, and the backend's error the places of those that are known not to be.
     pub fn invalidate(&mut self, names: &[String], unknown: Unknown, done: &mut Vec<Invalidated>) -> Result<(), Error> {
         let Some(tagging) = self.layout.tagging() else {
-            for name in names {
-                let count = self.backend.evict(name).map_err(untagged)?;
+            for (at, name) in names.iter().enumerate() {
+                let left = (at + 1..names.len()).collect();
+                let count = self.backend.evict(name);
+                let count = count.map_err(|error| untagged(crate::backend::Error { unreached: left, ..error }))?;
                 let (existed, deleted) = (Some(count > 0), Some(count));
                 let name = name.clone();
                 done.push(Invalidated { name, stored_key: None, existed, value_hash: None, deleted });
@@ -184,9 +186,13 @@ impl Cache {
                     Ok(())
                 }
                 Err(error) => {
-                    let each = names.iter().zip(&keys).zip(self.held(&keys)).filter(|(_, held)| held.is_none());
-                    done.extend(each.map(|((name, key), _)| invalidated(name, key.clone(), None, None)));
-                    Err(error.into())
+                    // What was not sent is known to be there still, if it was.
+                    let held = self.held(&keys, &error.unreached);
+                    let gone = |at: &usize| held[*at] == Some(None) && !error.unreached.contains(at);
+                    let each = (0..keys.len()).filter(|at| gone(at));
+                    done.extend(each.map(|at| invalidated(&names[at], keys[at].clone(), None, None)));
+                    let there = (0..keys.len()).filter(|at| held[*at].is_some() && !gone(at)).collect();
+                    Err(Error::Backend(crate::backend::Error { unreached: there, ..error }))
                 }
             };
         }
@@ -204,17 +210,22 @@ impl Cache {
         let written = match self.backend.set_many(&writes) {
             Ok(written) => written,
             Err(error) => {
-                let held = self.held(&keys);
-                let hash = |value: &[u8]| self.layout.tagging().map(|tagging| tagging.hash(value));
-                let each = names.iter().zip(keys).zip(values.iter().zip(&held));
-                let each = each.filter(|(_, (value, held))| held.as_ref() == Some(*value));
-                done.extend(each.map(|((name, key), (value, _))| invalidated(name, key, None, hash(value))));
-                let said = match error.kind {
+                let each = writes.len() / names.len();
+                let unsent = |at: &usize| (at * each..(at + 1) * each).all(|write| error.unreached.contains(&write));
+                let unsent: Vec<usize> = (0..keys.len()).filter(unsent).collect();
+                let held = self.held(&keys, &unsent);
+                let tagging = self.need_tagging()?;
+                let holds = |at: &usize| held[*at].as_ref().is_some_and(|held| held.as_ref() == Some(&values[*at]));
+                let set = (0..keys.len()).filter(|at| holds(at));
+                let set = set.map(|at| (&names[at], keys[at].clone(), Some(tagging.hash(&values[at]))));
+                done.extend(set.map(|(name, key, hash)| invalidated(name, key, None, hash)));
+                let unreached = (0..keys.len()).filter(|at| held[*at].is_some() && !holds(at)).collect();
+                let message = match error.kind {
                     // It counts writes, which nobody who reads of tags would know.
                     ErrorKind::Partial => format!("of the writes {}", error.message),
                     _ => error.message,
                 };
-                return Err(Error::Backend(crate::backend::Error::new(error.kind, said)));
+                return Err(Error::Backend(crate::backend::Error { message, unreached, kind: error.kind }));
             }
         };
         let each = names.iter().zip(keys).zip(values).zip(written.chunks(writes.len() / names.len().max(1)));
@@ -225,10 +236,16 @@ impl Cache {
         Ok(())
     }
 
-    /// What tags hold after a write of them failed; nothing when that cannot be told.
-    fn held(&mut self, keys: &[StoredKey]) -> Vec<Option<Vec<u8>>> {
-        let bytes = |entry: Option<Entry>| entry.map(|entry| entry.stored.as_bytes().unwrap_or_default().to_vec());
-        self.backend.get_many(keys).map(|held| held.into_iter().map(bytes).collect()).unwrap_or_default()
+    /// What tags hold after a write of them failed; nothing where that cannot be told. The new value of those that are
+    /// `unsent` they do not hold for certain.
+    fn held(&mut self, keys: &[StoredKey], unsent: &[usize]) -> Vec<Option<Option<Vec<u8>>>> {
+        let bytes = |entry: Entry| entry.stored.as_bytes().unwrap_or_default().to_vec();
+        let sent = |(at, key): (usize, &StoredKey)| (!unsent.contains(&at)).then(|| key.clone());
+        let places: Vec<Option<StoredKey>> = keys.iter().enumerate().map(sent).collect();
+        match self.ask_reachable(&places, |backend, keys| backend.get_many(keys)) {
+            Ok(held) => held.each.into_iter().map(|held| held.map(|held| held.map(bytes))).collect(),
+            Err(_) => places.into_iter().map(|place| place.is_none().then_some(None)).collect(),
+        }
     }
 
     /// A page of the tags of the namespace, from `cursor` on; `known` are names that they may have.

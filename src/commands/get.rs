@@ -5,8 +5,8 @@ use std::ffi::OsString;
 use anyhow::{Context as _, Result};
 
 use super::arguments::{self, Tags};
-use super::{Global, danger, target};
-use crate::cache::{Chain, Found, Reading};
+use super::{Global, danger, target, unreached};
+use crate::cache::{Chain, Found, Reached, Reading};
 use crate::codec::detect::Certainty;
 use crate::entry::{Entry, Stored, StoredKey};
 use crate::exit::{Exit, Stop};
@@ -16,8 +16,9 @@ use crate::render::{Format, Printer, Record, escape};
 
 /// Print the values of keys
 ///
-/// Many keys are one round trip. A miss prints nothing on stdout and ends with status 1. Reading
-/// never writes, and nothing found in a value is ever run.
+/// Many keys are one round trip. A miss prints nothing on stdout and ends with status 1. Where a node of a
+/// cluster is down, what the others have is shown, and the status is 7. Reading never writes, and
+/// nothing found in a value is ever run.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Keys, taken literally
@@ -33,13 +34,19 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
         refuse_raw(printer, names.len())?;
     }
     let mut cache = target::open(global, printer)?;
-    let found = cache.entries(&names).context("cannot get")?;
+    let Reached { each, failure } = cache.entries_reached(&names).context("cannot get")?;
     if let Some(caveat) = cache.layout().caveat(Act::GetMany, &[]).filter(|_| names.len() > 1) {
         printer.note(caveat);
     }
     let mut exit = Exit::Yes;
-    for (name, Found { stored_key, entry }) in names.iter().zip(found) {
+    let mut missing = Vec::new();
+    for (name, found) in names.iter().zip(each) {
         let key = name.key.as_slice();
+        let Some(Found { stored_key, entry }) = found else {
+            missing.push(key);
+            not_asked(key, printer)?;
+            continue;
+        };
         let one = match entry {
             None => miss(name, stored_key.as_ref(), cache.label(), printer)?,
             Some(entry) if printer.format() == Format::Raw => raw(entry, printer)?,
@@ -62,7 +69,7 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
         };
         exit = exit.max(one);
     }
-    Ok(exit)
+    unreached::end(exit, &missing, names.len(), failure.as_ref())
 }
 
 /// Exact bytes are not for a terminal, and those of two values would be taken for one.
@@ -79,6 +86,15 @@ fn record(Name { key, tags }: &Name, stored_key: Option<&StoredKey>) -> Record {
     let record = Record::new().with_bytes("key", key);
     let record = if tags.is_empty() { record } else { record.with("tags", tags.clone()) };
     record.with_place(stored_key)
+}
+
+/// Neither a hit nor a miss. Why is said in the end, of all such keys.
+fn not_asked(key: &[u8], printer: &mut Printer) -> Result<()> {
+    if printer.format() == Format::Jsonl {
+        let record = Record::new().with_bytes("key", key).with("hit", serde_json::Value::Null);
+        printer.record(&record.with("error", unreached::WHY))?;
+    }
+    Ok(())
 }
 
 fn miss(name: &Name, stored_key: Option<&StoredKey>, place: &str, printer: &mut Printer) -> Result<Exit> {

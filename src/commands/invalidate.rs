@@ -7,12 +7,12 @@ use anyhow::{Context as _, Result};
 
 use super::arguments::{self, TagTtl};
 use super::guard::{Effect, Yes};
-use super::{Global, bulk, target};
-use crate::cache::{Cache, Invalidated, Tag, Unknown};
+use super::{Global, bulk, target, unreached};
+use crate::cache::{self, Cache, Invalidated, Tag, Unknown};
 use crate::entry::Ttl;
 use crate::exit::{Exit, Stop};
 use crate::layout::Act;
-use crate::render::{self, Printer, Record, escape};
+use crate::render::{self, Printer, Record};
 
 /// Make every entry of some tags a miss
 ///
@@ -164,9 +164,10 @@ fn invalidate(cache: &mut Cache, tags: &[String], args: &Args, printer: &mut Pri
         }
         if let Some(error) = failed {
             drop(progress);
+            let not = if let cache::Error::Backend(error) = &error { &error.unreached[..] } else { &[] };
+            let message = partly(tags, before * BATCH, batch, &batch_done, not);
             let mut error = anyhow::Error::from(error);
             if done > 0 || Exit::of(&error) == Exit::Partial {
-                let message = partly(tags, done, &tags[before * BATCH..], &batch_done);
                 error = error.context(Stop { exit: Exit::Partial, message });
             }
             return Err(error.context("cannot invalidate"));
@@ -189,32 +190,34 @@ fn invalidate(cache: &mut Cache, tags: &[String], args: &Args, printer: &mut Pri
     Ok(if missing > 0 && args.must_exist { Exit::No } else { Exit::Yes })
 }
 
-/// Tags named in a message.
-const NAMED: usize = 5;
-
-/// Which tags are done when a batch, at the beginning of `rest`, fails.
-fn partly(tags: &[String], done: usize, rest: &[String], batch_done: &[Invalidated]) -> String {
+/// Which tags are done when a `batch` fails, with all `before` it done, and of itself these; and which are `not`, by
+/// their places in it, and for certain.
+fn partly(tags: &[String], before: usize, batch: &[String], done: &[Invalidated], not: &[usize]) -> String {
     let total = render::count(tags.len() as u64, "tag", "tags");
     let again = "the same command again does no harm";
-    let named = |tag: &str| format!("`{}`", escape::line(tag.as_bytes()));
-    let Some(last) = batch_done.last() else {
-        return match tags.len() - rest.len() {
-            0 => format!("which of {total} are invalidated is not known; {again}"),
-            before => {
-                let last = named(&tags[before - 1]);
-                format!("{done} of {total} are invalidated for certain, up to {last}; {again}")
+    if done.is_empty() && not.is_empty() {
+        return match before.checked_sub(1) {
+            None => format!("which of {total} are invalidated is not known; {again}"),
+            Some(last) => {
+                let last = unreached::listed([tags[last].as_bytes()]);
+                format!("{before} of {total} are invalidated for certain, up to {last}; {again}")
             }
         };
+    }
+    let names: HashSet<&str> = done.iter().map(|one| one.name.as_str()).collect();
+    let open = |tag: &&String| !names.contains(tag.as_str());
+    // Those of the batches after it are left, too.
+    let left = not.iter().map(|at| &batch[*at]).chain(&tags[before + batch.len()..]).filter(open);
+    let doubtful = (0..batch.len()).filter(|at| !not.contains(at)).map(|at| &batch[at]).filter(open);
+    let listed = |what: &str, tags: Vec<&String>| match tags.is_empty() {
+        true => String::new(),
+        false => what.to_owned() + &unreached::listed(tags.into_iter().map(String::as_bytes)),
     };
-    let names: HashSet<&str> = batch_done.iter().map(|one| one.name.as_str()).collect();
-    let left: Vec<&String> = rest.iter().filter(|tag| !names.contains(tag.as_str())).collect();
-    let more = match left.len().saturating_sub(NAMED) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    let left: Vec<String> = left.into_iter().take(NAMED).map(|tag| named(tag)).collect();
-    let (last, left) = (named(&last.name), left.join(", "));
-    format!("{done} of {total} are invalidated, the last of them {last}, and not {left}{more}; {again}")
+    let first = if before > 0 { format!(", the first {before}") } else { String::new() };
+    let named = listed(", ", done.iter().map(|one| &one.name).collect());
+    let (left, doubtful) =
+        (listed("; not ", left.collect()), listed("; of these it is not known: ", doubtful.collect()));
+    format!("{} of {total} are invalidated{first}{named}{left}{doubtful}; {again}", before + done.len())
 }
 
 fn told(one: &Invalidated) -> Record {

@@ -35,6 +35,7 @@ mod stats;
 mod tags;
 mod target;
 mod ttl;
+mod unreached;
 
 use anyhow::Result;
 use clap::Subcommand;

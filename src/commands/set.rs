@@ -9,7 +9,8 @@ use super::arguments::{self, TagTtl, Tags, Typed, When};
 use super::guard::{Effect, Yes};
 use super::{Global, target};
 use crate::archive::{Item, Reader};
-use crate::cache::{Cache, Form, Put, Receipt};
+use crate::backend::ErrorKind;
+use crate::cache::{self, Form, Put, Receipt};
 use crate::codec::Codec;
 use crate::entry::{Condition, Expiry, Ttl};
 use crate::exit::{Exit, Stop};
@@ -191,19 +192,27 @@ fn set_many(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit>
     let mut tally = Tally::default();
     let mut batch = Vec::with_capacity(BATCH);
     loop {
-        let item = source.item().with_context(|| told(source.number(), tally.stored))?;
-        let ended = item.is_none();
+        let item = match source.item() {
+            Ok(item) => item,
+            Err(error) => return Err(tally.ended(&format!("line {}", source.number()), error)),
+        };
+        let (ended, number) = (item.is_none(), source.number());
         match item {
-            Some(Item::Put { put, .. }) => batch.push(args.over(*put, codec.as_ref())),
+            Some(Item::Put { put, .. }) => batch.push((number, args.over(*put, codec.as_ref()))),
             Some(Item::Held(_)) => {
-                let told = format!("line {} has what was stored, not a value: import takes it", source.number());
-                return Err(Stop::usage(told).into());
+                let told = Stop::usage("it has what was stored, not a value: import takes it");
+                return Err(tally.ended(&format!("line {number}"), told.into()));
             }
             None => {}
         }
         if batch.len() == BATCH || ended {
-            let batch = std::mem::take(&mut batch);
-            tally.flush(&mut cache, batch, printer).with_context(|| told(source.number(), tally.stored))?;
+            let (lines, puts): (Vec<u64>, Vec<Put>) = std::mem::take(&mut batch).into_iter().unzip();
+            let keys: Vec<Vec<u8>> = puts.iter().map(|put| put.name.key.clone()).collect();
+            match cache.set(puts) {
+                Ok(receipts) => tally.take(&keys, receipts, printer)?,
+                Err(error) => return Err(tally.ended(&at_fault(&error, &lines, &keys), error.into())),
+            }
+            tally.lines = number;
             progress.set(tally.stored + tally.unmet);
         }
         if ended {
@@ -220,22 +229,48 @@ fn set_many(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit>
     Ok(Exit::answer(tally.unmet == 0))
 }
 
-fn told(number: u64, stored: u64) -> String {
-    format!("line {number} ({stored} entries were stored before it)")
+/// The line of a batch that an error is about, as far as its key tells; else all of them.
+fn at_fault(error: &cache::Error, lines: &[u64], keys: &[Vec<u8>]) -> String {
+    let of_key = match error {
+        cache::Error::Backend(_) => None,
+        cache::Error::Codec { key, .. } | cache::Error::Name { key, .. } | cache::Error::Loss { key, .. } => Some(key),
+    };
+    let named = keys.iter().zip(lines).filter(|(key, _)| Some(*key) == of_key).map(|(_, line)| line.to_string());
+    match (named.collect::<Vec<_>>(), lines) {
+        (named, _) if !named.is_empty() => format!("line {}", named.join(" or ")),
+        (_, [first, .., last]) => format!("lines {first} to {last}"),
+        (_, lines) => format!("line {}", lines.first().unwrap_or(&0)),
+    }
 }
 
 /// What became of the lines so far.
 #[derive(Default)]
 struct Tally {
+    /// All up to this one are done for certain.
+    lines: u64,
     stored: u64,
     unmet: u64,
     forms: BTreeSet<String>,
 }
 
 impl Tally {
-    fn flush(&mut self, cache: &mut Cache, batch: Vec<Put>, printer: &mut Printer) -> Result<()> {
-        let keys: Vec<Vec<u8>> = batch.iter().map(|put| put.name.key.clone()).collect();
-        for (key, receipt) in keys.iter().zip(cache.set(batch)?) {
+    /// How it ends when something is wrong with a line, or with the lines since the last that are done.
+    fn ended(&self, at: &str, error: anyhow::Error) -> anyhow::Error {
+        let partly =
+            matches!(error.downcast_ref(), Some(cache::Error::Backend(error)) if error.kind == ErrorKind::Partial);
+        if self.stored == 0 && !partly {
+            return error.context(at.to_owned());
+        }
+        let certain = match self.lines {
+            0 => "of no line it is certain that it is stored".to_owned(),
+            lines => format!("stored for certain are the first {}", render::count(lines, "line", "lines")),
+        };
+        let rest = format!("the same with the lines from {0} on (`tail -n +{0}`) goes on", self.lines + 1);
+        error.context(Stop { exit: Exit::Partial, message: format!("{at}: {certain}; {rest}") })
+    }
+
+    fn take(&mut self, keys: &[Vec<u8>], receipts: Vec<Receipt>, printer: &mut Printer) -> Result<()> {
+        for (key, receipt) in keys.iter().zip(receipts) {
             if printer.records() == Some(true) {
                 printer.record(&record(key, &receipt))?;
             }

@@ -206,6 +206,77 @@ fn a_node_that_is_gone_is_named_and_the_others_are_walked_over() {
     assert!(deleted.stderr().contains(&format!("{} keys were deleted", left.len())), "{deleted}");
 }
 
+/// A cluster of three that serves what it can, whose second node is gone: the others' keys, and those of that one.
+fn cut() -> (Cluster, Env, BTreeSet<String>, BTreeSet<String>) {
+    let mut cluster = Cluster::start(3, 0);
+    let keys = fill(&cluster.url(), 60);
+    for node in &cluster.nodes {
+        node.command(&[b"CONFIG", b"SET", b"cluster-require-full-coverage", b"no"]);
+    }
+    let gone = |key: &&String| cluster.primary_of(key).port == cluster.nodes[1].port;
+    let gone: BTreeSet<String> = keys.iter().filter(gone).cloned().collect();
+    let left = keys.difference(&gone).cloned().collect();
+    cluster.nodes[1].kill();
+    let env = Env::new().with("CACHECTL_BACKEND", cluster.url());
+    (cluster, env, left, gone)
+}
+
+#[test]
+fn what_other_nodes_have_is_shown_when_one_is_gone() {
+    let (cluster, env, left, gone) = cut();
+    let place = format!("redis://127.0.0.1:{}/0", cluster.nodes[1].port);
+    let names: Vec<&str> = left.iter().chain(&gone).map(String::as_str).collect();
+    let run = |args: &[&str]| env.run([&["--timeout", "300ms"], args, &names].concat());
+    let told = format!("{} of 60 keys could not be asked for, `{}`", gone.len(), gone.first().unwrap());
+    for (args, shown) in [
+        (&["get"][..], "==> "),
+        (&["get", "-o", "jsonl"], "\"hit\": true"),
+        (&["exists"], "yes "),
+        (&["exists", "-o", "jsonl"], "\"exists\": true"),
+        (&["ttl"], "never\t"),
+        (&["ttl", "-o", "jsonl"], "\"hit\": true"),
+    ] {
+        let ran = run(args);
+        let (out, error) = (String::from_utf8_lossy(&ran.stdout).into_owned(), ran.stderr());
+        assert_eq!((ran.status, out.matches(shown).count()), (Some(7), left.len()), "{ran}");
+        assert!(error.contains(&told) && error.contains(&place) && error.contains("refused"), "{ran}");
+        let unknown = ["\"hit\": null", "\"exists\": null", "?   "].iter().map(|one| out.matches(one).count());
+        let silent = !args.contains(&"jsonl") && args[0] != "exists";
+        assert_eq!(unknown.sum::<usize>(), if silent { 0 } else { gone.len() }, "{ran}");
+    }
+    // A miss among those that answer is one still, and who has nothing at all ends as ever.
+    let mut others = (0..).map(|at| format!("none:{at}"));
+    let none = others.find(|key| cluster.primary_of(key).port != cluster.nodes[1].port).unwrap();
+    assert_eq!(env.run(["--timeout", "300ms", "exists", &none, left.first().unwrap()]).status, Some(1));
+    env.fails(["--timeout", "300ms", "get", gone.first().unwrap(), gone.last().unwrap()], 5);
+}
+
+#[test]
+fn tags_of_nodes_that_are_there_are_invalidated_and_named() {
+    let (cluster, env, ..) = cut();
+    let place = format!("redis://127.0.0.1:{}/0", cluster.nodes[1].port);
+    let tags: Vec<String> = (0..30).map(|at| format!("tag{at}")).collect();
+    let (mut there, mut gone) = (BTreeSet::new(), BTreeSet::new());
+    for tag in &tags {
+        let key = env.run(["-l", "rtc://shop", "invalidate", tag, "--dry-run", "-o", "jsonl", "--timeout", "100ms"]);
+        match key.status {
+            Some(0) => there.insert(tag.clone()),
+            _ => gone.insert(tag.clone()),
+        };
+    }
+    assert!(!there.is_empty() && !gone.is_empty(), "{there:?} {gone:?}");
+    let args = ["--timeout", "300ms", "-l", "rtc://shop", "invalidate", "-o", "jsonl"];
+    let ran = env.run(args.into_iter().chain(tags.iter().map(String::as_str)));
+    let done: Vec<Value> =
+        String::from_utf8_lossy(&ran.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(done.iter().map(|one| one["tag"].as_str().unwrap().to_owned()).collect::<BTreeSet<_>>(), there, "{ran}");
+    let error = ran.stderr();
+    assert!(ran.status == Some(7) && error.contains(&place) && !error.contains("not known"), "{ran}");
+    assert!(error.contains(&format!("{} of 30 tags are invalidated, `", there.len())), "{ran}");
+    let first = tags.iter().find(|tag| gone.contains(*tag)).unwrap();
+    assert!(error.contains(&format!("; not `{first}`")), "{ran}");
+}
+
 fn fill_what_is_left(cluster: &Cluster, keys: &BTreeSet<String>) {
     for key in keys {
         let slot = cluster.slot(key);

@@ -1,6 +1,7 @@
 //! The commands on the embedded store, as a newcomer runs them: no server, no options.
 
 use crate::env::{Env, ttl_as_given};
+use crate::server::Server;
 
 /// A line of a session: arguments, exit status, standard output, a part of standard error.
 type Step<'a> = (&'a [&'a str], i32, &'a str, &'a str);
@@ -242,8 +243,50 @@ fn what_get_prints_set_takes() {
     assert_eq!(env.ok(["ttl", "b"]), "never\n");
     assert!(env.ok(["inspect", "b"]).contains("tag"));
     let wrong = env.feed(["set", "--from", "-"], b"{\"key\": \"x\", \"value\": 1}\n{\"key\": \"y\"}\n");
-    assert!(wrong.stderr().contains("line 2"), "{wrong}");
+    assert!(wrong.stderr().contains("line 2: there is no"), "{wrong}");
     assert_eq!(wrong.status, Some(2));
+}
+
+#[test]
+fn lines_that_fail_are_named_with_how_far_it_came() {
+    let line = |at: usize, value: &str| format!("{{\"key\": \"k{at}\", \"value\": {value}}}\n");
+    let lines = |wrong: &str| -> String {
+        (1..=2500).map(|at| if at == 1503 { format!("{wrong}\n") } else { line(at, "\"v\"") }).collect()
+    };
+    let text = ["-s", "string://", "set", "--from", "-"];
+    for (wrong, told) in [("{\"key\": 1}", "`key` is neither"), ("\n", ""), (line(1503, "1").trim(), "`k1503`: ")] {
+        let env = Env::new();
+        let ran = env.feed(text, lines(wrong).as_bytes());
+        if told.is_empty() {
+            assert_eq!(ran.status, Some(0), "a blank line is none: {ran}");
+            continue;
+        }
+        let error = ran.fails(7);
+        let far = "line 1503: stored for certain are the first 1000 lines; \
+                   the same with the lines from 1001 on (`tail -n +1001`) goes on: ";
+        assert!(error.contains(far) && error.contains(told), "{error}");
+        assert_eq!(env.ok(["ls"]).lines().count(), 1000);
+        let mended = lines(line(1503, "\"w\"").trim());
+        let rest: Vec<&str> = mended.lines().skip(1000).collect();
+        env.feed(text, rest.join("\n").as_bytes()).ok();
+        assert_eq!(env.ok(["ls"]).lines().count(), 2500);
+    }
+    // Nothing is stored of a batch that has a value which cannot be, and its line is the one that is named.
+    let env = Env::new();
+    let first = [line(1, "\"v\""), line(2, "5"), line(3, "\"v\"")].concat();
+    let error = env.feed(text, first.as_bytes()).fails(3);
+    assert!(error.contains("line 2: `k2`: ") && !error.contains("certain"), "{error}");
+    env.fails(["ls"], 1);
+
+    let server = Server::start(&[]);
+    let rules = "ACL SETUSER ann on >pw %R~* %W~k* +@all";
+    server.command(&rules.split(' ').map(str::as_bytes).collect::<Vec<_>>());
+    let env = Env::new().with("CACHECTL_BACKEND", format!("redis://ann:pw@127.0.0.1:{}/0", server.port));
+    let refused = lines("{\"key\": \"other\", \"value\": \"v\"}");
+    let error = env.feed(text, refused.as_bytes()).fails(7);
+    for told in ["lines 1001 to 2000: ", "first 1000 lines", "999 of 1000 were done; ", "`other`", "NOPERM"] {
+        assert!(error.contains(told), "{told}: {error}");
+    }
 }
 
 #[test]

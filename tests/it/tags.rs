@@ -483,7 +483,7 @@ fn a_partial_failure_says_which_tags_are_done() {
     let tag = tag["stored_key"].as_str().unwrap();
     let half = as_user(&both, &[&format!("~{tag}"), "%R~*", "+@all"]);
     let ran = half.run(["invalidate", "t0", "t1", "t2", "-o", "jsonl"]);
-    let said = "cannot invalidate: 1 of 3 tags are invalidated, the last of them `t1`, and not `t0`, `t2`";
+    let said = "cannot invalidate: 1 of 3 tags are invalidated, `t1`; not `t0`, `t2`; the same";
     assert!(ran.status == Some(7) && ran.stderr().contains(said), "{ran}");
     assert!(ran.stderr().contains("does no harm: of the writes 2 of 6 were done; cannot set `rtc:"), "{ran}");
     let [done] = &records(std::str::from_utf8(&ran.stdout).unwrap())[..] else { panic!("{ran}") };
@@ -492,8 +492,7 @@ fn a_partial_failure_says_which_tags_are_done() {
     let many = (0..1500).map(|n| format!("x{n}\n")).collect::<String>() + "t1\n";
     half.feed(["invalidate", "--from", "-"], many.as_bytes()).fails(4);
     let error = half.feed(["invalidate", "--from", "-"], format!("t1\n{many}").as_bytes()).fails(7);
-    let said =
-        "1 of 1502 tags are invalidated, the last of them `t1`, and not `x0`, `x1`, `x2`, `x3`, `x4` and 1495 more";
+    let said = "1 of 1502 tags are invalidated, `t1`; not `x0`, `x1`, `x2`, `x3`, `x4` and 1495 more; the same";
     assert!(error.contains(said), "{error}");
     let writer = as_user(&both, &[&format!("%W~{tag}"), "+@all"]);
     let error = writer.fails(["invalidate", "t0", "t1"], 7);

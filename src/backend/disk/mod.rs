@@ -359,7 +359,7 @@ impl Place {
     fn explain(&self, tried: &str, trouble: Trouble) -> Error {
         let error = match trouble {
             Trouble::Told(error) => return error,
-            Trouble::Here(Error { kind, message }) => return Error { kind, ..self.failed(tried, &message) },
+            Trouble::Here(Error { kind, message, .. }) => return Error { kind, ..self.failed(tried, &message) },
             Trouble::Sql(error) => error,
         };
         let advice = match error.sqlite_error_code() {

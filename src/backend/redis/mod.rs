@@ -342,10 +342,15 @@ impl Redis {
         let mut answers = Vec::new();
         let mut failure = self.nodes.change(commands, &mut answers).err();
         let mut done = Vec::with_capacity(answers.len());
-        let mut in_doubt = 0;
+        let (mut in_doubt, mut unreached) = (0, Vec::new());
+        // After a failure no more are sent.
+        unreached.extend(answers.len()..total);
         for (at, (answer, held)) in answers.into_iter().zip(held).enumerate() {
             let reply = match answer {
-                Answer::Unsent => continue,
+                Answer::Unsent => {
+                    unreached.push(at);
+                    continue;
+                }
                 Answer::Lost => {
                     in_doubt += 1;
                     continue;
@@ -364,7 +369,7 @@ impl Redis {
         }
         match failure {
             None => Ok(done),
-            Some(failure) => Err(failure.after(done.len(), in_doubt, total)),
+            Some(failure) => Err(failure.after(done.len(), in_doubt, total).not_at(unreached)),
         }
     }
 

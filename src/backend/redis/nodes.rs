@@ -5,6 +5,7 @@
 //! again within the timeout. A server that turns out to be a node of a cluster makes this a cluster, whatever the
 //! URL said. This file knows commands only as what has a slot.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use redis::{Arg, Cmd, Value, cmd};
@@ -70,10 +71,14 @@ struct Next {
     elsewhere: Vec<Errand>,
     later: Vec<Errand>,
     /// Why some of the latter are not, where a connection failed.
-    why: Option<Error>,
+    why: Failures,
     /// What is known of the cluster is so no more.
     stale: bool,
 }
+
+/// Why nodes were not reached, each reason once.
+#[derive(Default)]
+struct Failures(Vec<Error>);
 
 /// What to do about commands that were sent and had no reply.
 #[derive(Clone, Copy, PartialEq)]
@@ -157,10 +162,14 @@ impl Nodes {
     /// Sends `commands`, which only read, and adds a reply for each to `replies`; a server's refusal is a reply.
     ///
     /// # Errors
-    /// When a connection fails.
+    /// When a connection fails: which commands then had no reply, though all were sent that could be.
     pub fn ask(&mut self, commands: impl IntoIterator<Item = Cmd>, replies: &mut Vec<Value>) -> Result<(), Error> {
         let mut answers = Vec::new();
-        self.send_all(commands, Loss::AskAgain, &mut answers)?;
+        let sent = self.send_all(commands, Loss::AskAgain, &mut answers);
+        sent.map_err(|error| match error.kind {
+            ErrorKind::Unreachable => error.not_at(places(&answers, |answer| !matches!(answer, Answer::Came(_)))),
+            _ => error,
+        })?;
         replies.extend(answers.into_iter().filter_map(Answer::came));
         Ok(())
     }
@@ -379,6 +388,7 @@ impl Nodes {
         answers: &mut Vec<Answer>,
     ) -> Result<(), Error> {
         let mut commands = commands.into_iter();
+        let (mut failures, mut gone) = (Failures::default(), HashSet::new());
         loop {
             let (mut batch, mut bytes) = (Vec::new(), 0);
             while batch.len() < BATCH && bytes < BATCH_BYTES {
@@ -387,13 +397,22 @@ impl Nodes {
                 batch.push(command);
             }
             if batch.is_empty() {
-                return Ok(());
+                return failures.told();
             }
             let first = answers.len();
             answers.resize_with(first + batch.len(), || Answer::Unsent);
             let errand = |at| Errand { commands: at..at + 1, node: self.node_for(&batch[at..=at]), asking: false };
-            let errands = (0..batch.len()).map(errand).collect();
-            self.exchange(&batch, errands, loss, &mut answers[first..])?;
+            // Who was waited for in vain once is not waited for again.
+            let errands = (0..batch.len()).map(errand).filter(|errand| !gone.contains(&errand.node)).collect();
+            match (self.exchange(&batch, errands, loss, &mut answers[first..]), loss) {
+                (Ok(()), _) => {}
+                (Err(error), Loss::Tell) => return Err(error),
+                (Err(error), Loss::AskAgain) => {
+                    let lost = places(&answers[first..], |answer| !matches!(answer, Answer::Came(_)));
+                    gone.extend(lost.map(|at| self.node_for(&batch[at..=at])));
+                    failures.add(error);
+                }
+            }
         }
     }
 
@@ -407,7 +426,7 @@ impl Nodes {
         answers: &mut [Answer],
     ) -> Result<(), Error> {
         let (mut patience, mut hops) = (self.patience(), 0);
-        let mut failure = None;
+        let mut failures = Failures::default();
         loop {
             let lost = self.round(batch, &errands, answers);
             let mut next = Next::default();
@@ -425,9 +444,9 @@ impl Nodes {
                         match self.finds_again() && (unsent || loss == Loss::AskAgain) {
                             true => {
                                 next.later.push(errand);
-                                next.why = next.why.or(why);
+                                why.into_iter().for_each(|why| next.why.add(why));
                             }
-                            false => failure = failure.or(why),
+                            false => why.into_iter().for_each(|why| failures.add(why)),
                         }
                     }
                 }
@@ -438,10 +457,10 @@ impl Nodes {
             }
             if !next.later.is_empty() && !patience.wait() {
                 next.later.clear();
-                failure = failure.or(next.why.take());
+                std::mem::take(&mut next.why).0.into_iter().for_each(|why| failures.add(why));
             }
             if next.elsewhere.is_empty() && next.later.is_empty() {
-                return failure.map_or(Ok(()), Err);
+                return failures.told();
             }
             errands = self.route(batch, next);
         }
@@ -559,6 +578,28 @@ impl Nodes {
         link.open()?;
         if self.untouching { link.leave_no_trace() } else { Ok(()) }
     }
+}
+
+impl Failures {
+    fn add(&mut self, error: Error) {
+        if !self.0.contains(&error) {
+            self.0.push(error);
+        }
+    }
+
+    /// All of them as one, of the kind of the first.
+    fn told(self) -> Result<(), Error> {
+        let messages: Vec<&str> = self.0.iter().map(|error| error.message.as_str()).collect();
+        match self.0.first() {
+            None => Ok(()),
+            Some(first) => Err(Error::new(first.kind, messages.join("; "))),
+        }
+    }
+}
+
+/// The places of answers.
+fn places(answers: &[Answer], which: fn(&Answer) -> bool) -> impl Iterator<Item = usize> {
+    answers.iter().enumerate().filter(move |(_, answer)| which(answer)).map(|(at, _)| at)
 }
 
 /// Bytes of a command's words.

@@ -51,7 +51,7 @@ pub fn entries(nodes: &mut Nodes, keys: &[StoredKey], limits: &Limits) -> Result
         [data, command("PTTL", &[&key.key])]
     });
     let mut replies = Vec::with_capacity(2 * keys.len());
-    nodes.ask(first, &mut replies)?;
+    nodes.ask(first, &mut replies).map_err(of_pairs)?;
     let mut replies = replies.into_iter();
     let mut seen = Vec::with_capacity(keys.len());
     for key in keys {
@@ -60,23 +60,30 @@ pub fn entries(nodes: &mut Nodes, keys: &[StoredKey], limits: &Limits) -> Result
         seen.push((look(nodes, key, data, ttl, limits)?, ttl));
     }
 
+    let asked: Vec<usize> = (0..keys.len()).filter(|at| question(&seen[*at].0).is_some()).collect();
     let second: Vec<Cmd> = seen.iter().filter_map(|(seen, _)| question(seen)).collect();
     let mut answers = Vec::with_capacity(second.len());
-    nodes.ask(second, &mut answers)?;
+    nodes.ask(second, &mut answers).map_err(|error| error.placed(|at| asked[at]))?;
     let mut answers = answers.into_iter();
     let mut entries = Vec::with_capacity(keys.len());
-    for (key, (seen, ttl)) in keys.iter().zip(seen) {
+    for (at, (key, (seen, ttl))) in keys.iter().zip(seen).enumerate() {
+        let mut members = || members(nodes, key, limits).map_err(|error| error.placed(|_| at));
         let stored = match seen {
             Seen::Known(stored) => stored,
-            Seen::Members => members(nodes, key, limits)?,
+            Seen::Members => members()?,
             Seen::Ask(question, _) => match answers.next().unwrap_or(Value::Nil) {
-                Value::ServerError(error) if error.code() == "WRONGTYPE" => members(nodes, key, limits)?,
+                Value::ServerError(error) if error.code() == "WRONGTYPE" => members()?,
                 answer => answered(nodes, key, question, answer, limits)?,
             },
         };
         entries.push(stored.zip(ttl).map(|(stored, ttl)| Entry { stored, ttl, tag: None }));
     }
     Ok(entries)
+}
+
+/// An error about commands of which each key has two, as one about keys.
+fn of_pairs(error: Error) -> Error {
+    error.placed(|at| at / 2)
 }
 
 fn question(seen: &Seen) -> Option<Cmd> {
@@ -336,7 +343,7 @@ pub fn facts(nodes: &mut Nodes, keys: &[StoredKey]) -> Result<Vec<Option<Facts>>
         [kind, command("PTTL", &[&key.key])]
     });
     let mut replies = Vec::with_capacity(2 * keys.len());
-    nodes.ask(first, &mut replies)?;
+    nodes.ask(first, &mut replies).map_err(of_pairs)?;
     let mut replies = replies.into_iter();
     let mut found = Vec::with_capacity(keys.len());
     for key in keys {
@@ -350,9 +357,10 @@ pub fn facts(nodes: &mut Nodes, keys: &[StoredKey]) -> Result<Vec<Option<Facts>>
         found.push(ttl.filter(|_| kind != "none").map(|ttl| (kind, ttl)));
     }
 
-    let there = keys.iter().zip(&found).filter_map(|(key, found)| found.as_ref().map(|(kind, _)| size(key, kind)));
+    let there: Vec<usize> = (0..keys.len()).filter(|at| found[*at].is_some()).collect();
+    let lengths = keys.iter().zip(&found).filter_map(|(key, found)| found.as_ref().map(|(kind, _)| size(key, kind)));
     let mut sizes = Vec::new();
-    nodes.ask(there, &mut sizes)?;
+    nodes.ask(lengths, &mut sizes).map_err(|error| error.placed(|at| there[at]))?;
     let mut sizes = sizes.into_iter();
     let mut facts = Vec::with_capacity(keys.len());
     for (key, found) in keys.iter().zip(found) {

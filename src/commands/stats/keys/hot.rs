@@ -50,7 +50,7 @@ pub fn find(
             told.withheld.push(format!("--hot: {error}"));
             return Ok(told);
         }
-        Err(cache::Error::Backend(Error { kind, message })) => {
+        Err(cache::Error::Backend(Error { kind, message, .. })) => {
             return Err(Error::new(kind, format!("cannot find the most used keys: {message}")).into());
         }
         Err(error) => return Err(error),
