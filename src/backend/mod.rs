@@ -105,6 +105,11 @@ pub trait Backend {
         Err(unsupported(self.label(), "cannot be emptied at once: delete by pattern instead"))
     }
 
+    /// What TLS is on the connection, where there is any.
+    fn secured(&self) -> Option<net::Secured> {
+        None
+    }
+
     /// What it says of itself. One that says nothing has said so with this.
     fn server(&mut self) -> Result<Server, Error> {
         Ok(Server::default())

@@ -2,23 +2,27 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
+use jiff::Timestamp;
 use serde_json::json;
 
 use super::{Global, target};
-use crate::backend::net::Secured;
+use crate::backend::net::{Certificate, Secured};
 use crate::backend::server::Role;
-use crate::backend::{Backend, Error, ErrorKind, Reply, Server};
+use crate::backend::{Backend, Error, ErrorKind, Options, Reply, Server};
 use crate::entry::Kind;
-use crate::exit::Exit;
+use crate::exit::{Exit, Stop};
 use crate::pattern::Pattern;
-use crate::render::{Printer, Record};
+use crate::render::{self, Printer, Record};
 
 /// Connect and log in, and say what is there and what this user may do
 ///
 /// Which server answers, how long connecting took (with TLS and login) and how long a question does, the fastest of
 /// three; on Redis and Valkey which user this is, and what it may do to a key of the layout, as the server's own
 /// ACL DRYRUN says. Where that may not be asked, reading is tried, and the rest is not known. Nothing is written.
+///
+/// Under TLS: whom the server's certificate is for and until when, with a warning in its last 14 days. Where some
+/// primaries of a cluster do not answer they are named, and the status is 7; where none does, it is 5.
 #[derive(Debug, clap::Args)]
 pub struct Args {}
 
@@ -74,7 +78,9 @@ const TRIES: usize = 3;
 pub fn run(_: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> {
     let records = super::records(printer)?;
     let layout = target::layout(global)?;
-    let (options, connect) = target::connect(global, printer)?;
+    // That commands which nobody typed go to one node of several is no remark for anybody.
+    let options = Options { tell: |_| (), ..target::options(global)? };
+    let connect = target::connect_by(&options, global, printer)?;
     let started = Instant::now();
     let mut backend = connect()?;
     let connect = started.elapsed();
@@ -87,20 +93,51 @@ pub fn run(_: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> {
     }
     let server = told(backend.server())?;
     let access = match backend.kind() {
-        Kind::Redis => Some(access(backend, &key(&layout.sweep(&Pattern::all()).keys))?),
+        Kind::Redis => Some(access(backend, &key(&layout.sweep(&Pattern::all()).keys), server.primaries_down)?),
         _ => None,
     };
-    let place = backend.label().to_owned();
-    let tls = match place.starts_with("rediss") || place.starts_with("memcacheds") {
-        true => target::dial(global, &options, printer)?.context("a server under TLS can be dialled")?()?.secured(),
-        false => None,
-    };
+    let (place, tls) = (backend.label().to_owned(), backend.secured());
     let report = Report { place, connect, round_trip, server, access, tls, checked: !options.tls_insecure };
     match records {
         true => printer.record(&report.record())?,
         false => printer.table(&[], &report.rows())?,
     }
-    Ok(Exit::Yes)
+    if let Some(warning) = report.tls.as_ref().and_then(|tls| ending(&tls.certificate)) {
+        printer.warn(&warning);
+    }
+    match (report.cluster(), report.server.primaries_down) {
+        (Some(cluster), Some(1..)) => {
+            let message = format!("{cluster}: {}", report.server.withheld.join("; "));
+            Err(Stop { exit: Exit::Partial, message }.into())
+        }
+        _ => Ok(Exit::Yes),
+    }
+}
+
+/// What is to be said of a certificate that ends soon, or has ended.
+fn ending(certificate: &Certificate) -> Option<String> {
+    let until = certificate.until_s?;
+    let (days, date) = (days_left(until), date(until));
+    match days {
+        i64::MIN..0 => Some(format!("the server's certificate has ended, on {date}: only --tls-insecure trusts it")),
+        0..SOON => {
+            Some(format!("the server's certificate ends on {date}, in {}", render::count(days as u64, "day", "days")))
+        }
+        _ => None,
+    }
+}
+
+/// Days before its end in which a certificate is warned about.
+const SOON: i64 = 14;
+
+/// Whole days from now on; -1 in the first day that is too late.
+fn days_left(until_s: i64) -> i64 {
+    (until_s - Timestamp::now().as_second()).div_euclid(86_400)
+}
+
+/// As RFC 3339 has it; what no calendar has, in seconds.
+fn date(until_s: i64) -> String {
+    Timestamp::from_second(until_s).map_or_else(|_| format!("{until_s} s after 1970"), |time| time.to_string())
 }
 
 /// One short question. That this user may not ask it is an answer, and that nobody has logged in is none.
@@ -132,7 +169,8 @@ fn key(pattern: &Pattern) -> String {
     format!("{fixed}cachectl:ping")
 }
 
-fn access(backend: &mut dyn Backend, key: &str) -> Result<Access, Error> {
+/// Of a cluster of which some primaries are `down`, what these would say is not known.
+fn access(backend: &mut dyn Backend, key: &str, down: Option<u64>) -> Result<Access, Error> {
     let user = match send(backend, &["ACL", "WHOAMI"])? {
         Some(Reply::Bytes(name) | Reply::Status(name)) => Some(String::from_utf8_lossy(&name).into_owned()),
         _ => None,
@@ -144,7 +182,7 @@ fn access(backend: &mut dyn Backend, key: &str) -> Result<Access, Error> {
             command.iter().map(|word| (if *word == KEY { key } else { word }).to_owned()).collect()
         };
         let commands: Vec<Vec<String>> = commands.map(filled).collect();
-        let list = match may(backend, user.as_deref(), &commands, ability.harmless)? {
+        let list = match may(backend, user.as_deref(), &commands, ability.harmless, down)? {
             Some(true) => &mut access.may,
             Some(false) => &mut access.may_not,
             None => &mut access.not_known,
@@ -160,6 +198,7 @@ fn may(
     user: Option<&str>,
     commands: &[Vec<String>],
     harmless: bool,
+    down: Option<u64>,
 ) -> Result<Option<bool>, Error> {
     let mut said = None;
     for command in commands {
@@ -172,6 +211,7 @@ fn may(
                 let tried = words.map(|word| word.as_bytes().to_vec()).collect::<Vec<_>>();
                 match backend.raw(&tried) {
                     Err(error) if error.kind == ErrorKind::Denied => Some(false),
+                    Err(error) if error.kind == ErrorKind::Unreachable && down.unwrap_or(0) > 0 => None,
                     Err(error) if error.kind == ErrorKind::Unreachable => return Err(error),
                     _ => Some(true),
                 }
@@ -215,10 +255,19 @@ impl Report {
         .map(|row| row.into_iter().map(str::to_owned).collect())
         .collect::<Vec<Vec<String>>>();
         let mut row = |name: &str, text: String| rows.push(vec![name.to_owned(), text]);
-        if let Some(tls) = &self.tls {
-            row("tls", format!("{}, {}", tls.version, tls.cipher));
+        if let Some(cluster) = self.cluster() {
+            row("cluster", cluster);
+        }
+        if let Some(Secured { version, cipher, certificate }) = &self.tls {
+            row("tls", format!("{version}, {cipher}"));
             let checked = if self.checked { "checked" } else { "NOT CHECKED (tls_insecure)" };
-            row("certificate", format!("{checked}; sha256 {}", tls.certificate_sha256));
+            row("certificate", format!("{checked}; sha256 {}", certificate.sha256));
+            if let Some(until) = certificate.until_s {
+                let names =
+                    if certificate.names.is_empty() { "nobody".to_owned() } else { certificate.names.join(", ") };
+                row("it is for", names);
+                row("until", format!("{} ({} days)", date(until), days_left(until)));
+            }
         }
         if let Some(Access { user, key, may, may_not, not_known }) = &self.access {
             row("user", user.clone().unwrap_or_else(|| "it does not say".to_owned()));
@@ -233,6 +282,17 @@ impl Report {
         rows
     }
 
+    /// How much of a cluster answers, in words.
+    fn cluster(&self) -> Option<String> {
+        let (all, down) = (self.server.primaries?, self.server.primaries_down.unwrap_or(0));
+        let all_words = render::count(all, "primary", "primaries");
+        Some(match down {
+            0 => all_words,
+            1 => format!("1 of {all_words} does not answer"),
+            down => format!("{down} of {all_words} do not answer"),
+        })
+    }
+
     fn role(&self) -> Option<&'static str> {
         self.server.role.map(|role| match role {
             Role::Primary => "primary",
@@ -244,9 +304,11 @@ impl Report {
         let us = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         let access = self.access.as_ref();
         let tls = self.tls.as_ref().map(|tls| {
-            let Secured { version, cipher, certificate_sha256 } = tls;
+            let Secured { version, cipher, certificate: Certificate { sha256, names, until_s } } = tls;
             json!({
-                "version": version, "cipher": cipher, "certificate_sha256": certificate_sha256, "checked": self.checked,
+                "version": version, "cipher": cipher, "certificate_sha256": sha256, "checked": self.checked,
+                "certificate_for": names, "certificate_until": until_s.map(date),
+                "certificate_days": until_s.map(days_left),
             })
         });
         Record::new()
@@ -254,6 +316,8 @@ impl Report {
             .with("product", self.server.product.clone())
             .with("version", self.server.version.clone())
             .with("role", self.role())
+            .with("primaries", self.server.primaries)
+            .with("primaries_down", self.server.primaries_down)
             .with("connect_us", us(self.connect))
             .with("round_trip_us", us(self.round_trip))
             .with("tls", tls)

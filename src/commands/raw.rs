@@ -1,13 +1,14 @@
 //! `raw`: any command of the server's own.
 
 use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt as _;
 
 use anyhow::{Context as _, Result};
 use num_bigint::BigInt;
 
 use super::guard::{Effect, Yes};
 use super::{Global, arguments, target};
-use crate::backend::Reply;
+use crate::backend::{Reply, redis};
 use crate::exit::{Exit, Stop};
 use crate::render::text::Notation;
 use crate::render::{Format, Printer, escape};
@@ -34,32 +35,10 @@ pub struct Args {
 impl Args {
     /// What is done to entries: nothing by a command that is known to read.
     pub(super) fn effect(&self) -> Effect<'_> {
-        let words = self.command.iter().take(2).map(|word| word.to_string_lossy().to_uppercase());
-        let words: Vec<String> = words.collect();
-        let reads = READS.contains(&words[0].as_str()) || READS.contains(&words.join(" ").as_str());
-        if reads { Effect::Reads } else { Effect::Destroys(&self.yes) }
+        let words: Vec<&[u8]> = self.command.iter().map(|word| word.as_bytes()).collect();
+        if redis::reads(&words) { Effect::Reads } else { Effect::Destroys(&self.yes) }
     }
 }
-
-/// Commands that change nothing, whatever their arguments are; where it depends on the second word, both.
-#[rustfmt::skip]
-pub const READS: &[&str] = &[
-    "ACL CAT", "ACL DRYRUN", "ACL GETUSER", "ACL LIST", "ACL USERS", "ACL WHOAMI", "BITCOUNT", "BITFIELD_RO",
-    "BITPOS", "CLIENT GETNAME", "CLIENT ID", "CLIENT INFO", "CLIENT LIST", "CLUSTER COUNTKEYSINSLOT",
-    "CLUSTER GETKEYSINSLOT", "CLUSTER INFO", "CLUSTER KEYSLOT", "CLUSTER LINKS", "CLUSTER MYID", "CLUSTER NODES",
-    "CLUSTER SHARDS", "CLUSTER SLOTS", "COMMAND", "CONFIG GET", "DBSIZE", "DUMP", "ECHO", "EVALSHA_RO", "EVAL_RO",
-    "EXISTS", "EXPIRETIME", "FCALL_RO", "FUNCTION DUMP", "FUNCTION LIST", "FUNCTION STATS", "GEODIST", "GEOHASH",
-    "GEOPOS", "GEORADIUSBYMEMBER_RO", "GEORADIUS_RO", "GEOSEARCH", "GET", "GETBIT", "GETRANGE", "HEXISTS", "HGET",
-    "HGETALL", "HKEYS", "HLEN", "HMGET", "HRANDFIELD", "HSCAN", "HSTRLEN", "HVALS", "INFO", "KEYS", "LASTSAVE",
-    "LATENCY DOCTOR", "LATENCY GRAPH", "LATENCY HISTOGRAM", "LATENCY HISTORY", "LATENCY LATEST", "LCS", "LINDEX",
-    "LLEN", "LOLWUT", "LPOS", "LRANGE", "MEMORY DOCTOR", "MEMORY MALLOC-STATS", "MEMORY STATS", "MEMORY USAGE", "MGET",
-    "MODULE LIST", "OBJECT", "PEXPIRETIME", "PING", "PTTL", "PUBSUB", "RANDOMKEY", "ROLE", "SCAN", "SCARD",
-    "SCRIPT EXISTS", "SDIFF", "SINTER", "SINTERCARD", "SISMEMBER", "SLOWLOG GET", "SLOWLOG LEN", "SMEMBERS",
-    "SMISMEMBER", "SORT_RO", "SRANDMEMBER", "SSCAN", "STRLEN", "SUBSTR", "SUNION", "TIME", "TTL", "TYPE", "XINFO",
-    "XLEN", "XPENDING", "XRANGE", "XREAD", "XREVRANGE", "ZCARD", "ZCOUNT", "ZDIFF", "ZINTER", "ZINTERCARD",
-    "ZLEXCOUNT", "ZMSCORE", "ZRANDMEMBER", "ZRANGE", "ZRANGEBYLEX", "ZRANGEBYSCORE", "ZRANK", "ZREVRANGE",
-    "ZREVRANGEBYLEX", "ZREVRANGEBYSCORE", "ZREVRANK", "ZSCAN", "ZSCORE", "ZUNION",
-];
 
 pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> {
     if printer.format() == Format::Raw {

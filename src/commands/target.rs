@@ -45,11 +45,20 @@ pub fn open_by(connect: &Connect, global: &Global) -> Result<Cache> {
 /// When it means nothing, or the password for it cannot be had.
 pub fn connect(global: &Global, printer: &mut Printer) -> Result<(Options, Connect)> {
     let options = options(global)?;
-    let connect = backend::parse(login::url(global, printer)?, &options).with_context(|| named(global))?;
+    let connect = connect_by(&options, global, printer)?;
+    Ok((options, connect))
+}
+
+/// The same, by options of the caller's own.
+///
+/// # Errors
+/// As [`connect`].
+pub fn connect_by(options: &Options, global: &Global, printer: &mut Printer) -> Result<Connect> {
+    let connect = backend::parse(login::url(global, printer)?, options).with_context(|| named(global))?;
     if options.tls_insecure {
         printer.warn("--tls-insecure: any certificate is trusted; anyone on the way can read and change everything");
     }
-    Ok((options, connect))
+    Ok(connect)
 }
 
 /// Reads all three URLs, and connects to nothing.
@@ -118,7 +127,11 @@ pub fn layout(global: &Global) -> Result<Box<dyn Layout>> {
     parsed.with_context(|| format!("the layout URL{}", global.profile.whence("layout")))
 }
 
-fn options(global: &Global) -> Result<Options> {
+/// What the options say of every backend.
+///
+/// # Errors
+/// When there is no place for the embedded store.
+pub fn options(global: &Global) -> Result<Options> {
     Ok(Options {
         timeout: global.timeout,
         limits: global.limits(),

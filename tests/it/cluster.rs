@@ -277,6 +277,44 @@ fn tags_of_nodes_that_are_there_are_invalidated_and_named() {
     assert!(error.contains(&format!("; not `{first}`")), "{ran}");
 }
 
+#[test]
+fn a_ping_says_how_much_of_a_cluster_answers() {
+    let (mut cluster, env, ..) = cut();
+    let place = format!("redis://127.0.0.1:{}/0", cluster.nodes[1].port);
+    // Reading is tried for who may not ask for permissions, and half of all keys are where nobody answers.
+    for node in [&cluster.nodes[0], &cluster.nodes[2]] {
+        let rules = "ACL SETUSER ann on >pw ~* +get +pttl +scan +info +cluster|slots";
+        node.command(&rules.split(' ').map(str::as_bytes).collect::<Vec<_>>());
+    }
+    let ann = cluster.url().replace("//", "//ann:pw@");
+    for url in [cluster.url(), cluster.nodes[0].url(), ann] {
+        let ran = env.run(["--timeout", "300ms", "-b", &url, "ping", "-o", "json"]);
+        let found: Value = serde_json::from_slice(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {ran}"));
+        assert_eq!((&found["primaries"], &found["primaries_down"]), (&3.into(), &1.into()), "{found}");
+        let error = ran.stderr();
+        assert!(ran.status == Some(7) && error.contains("1 of 3 primaries does not answer: "), "{ran}");
+        assert!(error.contains(&place) && !error.contains("names no key"), "{ran}");
+    }
+    let shown = env.run(["--timeout", "300ms", "ping"]);
+    assert!(String::from_utf8_lossy(&shown.stdout).contains("1 of 3 primaries does not answer"), "{shown}");
+    cluster.nodes[0].kill();
+    cluster.nodes[2].kill();
+    env.fails(["--timeout", "300ms", "ping"], 5);
+}
+
+/// A connection that the server has closed is none: what goes on a new one, or nowhere, is in no doubt.
+#[test]
+fn what_was_not_sent_to_a_server_that_is_gone_is_in_no_doubt() {
+    let mut server = Server::start(&[]);
+    let mut backend = open(&server.url())().unwrap();
+    let keys: Vec<StoredKey> = (0..10).map(|at| StoredKey::new(key(at))).collect();
+    assert_eq!(backend.delete_many(&keys), Ok(vec![false; 10]));
+    server.kill();
+    let error = backend.delete_many(&keys).unwrap_err();
+    assert!(error.kind == ErrorKind::Unreachable && error.message.contains("refused"), "{error}");
+    assert_eq!((error.message.contains("not known"), error.unreached), (false, (0..10).collect()));
+}
+
 fn fill_what_is_left(cluster: &Cluster, keys: &BTreeSet<String>) {
     for key in keys {
         let slot = cluster.slot(key);
@@ -477,9 +515,25 @@ fn replicas_are_read_and_never_written() {
     let asked = |node: &Server| ["cmdstat_getrange", "cmdstat_scan"].map(|one| node.info("commandstats").contains(one));
     assert!(replicas.iter().all(|node| asked(node) == [true; 2]), "the replicas answered");
     assert!(primaries.iter().all(|node| asked(node) == [false; 2]), "and the primaries were left in peace");
-    for writes in [&["set", "k", "1"][..], &["del", "key:0000"], &["incr", "n"], &["raw", "SET", "k", "1"]] {
+    for writes in [
+        &["set", "k", "1"][..],
+        &["del", "key:0000"],
+        &["incr", "n"],
+        &["raw", "SET", "key:0000", "1"],
+        &["raw", "EVAL", "return redis.call('SET', KEYS[1], '1')", "1", "key:0000"],
+        &["raw", "CONFIG", "SET", "maxmemory", "1gb"],
+        &["raw", "FLUSHALL"],
+        &["raw", "NONSENSE"],
+    ] {
         assert!(env.fails([&["--replica"], writes].concat(), 2).contains("--replica only reads"), "{writes:?}");
     }
+    assert_eq!(env.ok(["--replica", "raw", "GET", "key:0000"]), "\"\\\"0\\\"\"\n");
+    // What no table here has, the server says of: it only reads.
+    assert_eq!(env.ok(["--replica", "raw", "PFCOUNT", "none"]), "(integer) 0\n");
+    assert!(env.run(["--replica", "raw", "DBSIZE"]).stderr().contains("of 2 primaries"));
+    let ping = env.run(["--replica", "ping"]);
+    assert!(ping.stderr().is_empty() && String::from_utf8_lossy(&ping.stdout).contains("2 primaries"), "{ping}");
+    assert!(primaries.iter().all(|node| !node.info("commandstats").contains("cmdstat_get:")), "in peace still");
     assert!(env.fails(["--replica", "-b", &primaries[0].url(), "ls"], 2).contains("names one store"));
 }
 

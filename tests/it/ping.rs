@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::env::Env;
-use crate::server::{Certificates, Fake, Memcached, Server};
+use crate::server::{Certificates, Cluster, Fake, Memcached, Server};
 
 fn record(env: &Env, args: &[&str]) -> Value {
     serde_json::from_str(&env.ok([args, &["ping", "-o", "json"]].concat())).unwrap()
@@ -84,9 +84,41 @@ fn tls_says_what_was_agreed_on() {
         .expect("openssl, which redis-server's package depends on");
     let fingerprint = String::from_utf8(openssl.stdout).unwrap().trim().rsplit('=').next().unwrap().replace(':', "");
     assert_eq!(found["tls"]["certificate_sha256"], fingerprint.to_lowercase(), "{found}");
+    let told = ["certificate_for", "certificate_until"].map(|name| found["tls"][name].to_string());
+    assert_eq!(told, [r#"["localhost","127.0.0.1"]"#, r#""2124-01-01T00:00:00Z""#], "{found}");
+    assert!(found["tls"]["certificate_days"].as_i64().is_some_and(|days| days > 30_000), "{found}");
     let text = env.ok(["-b", &url, "--tls-insecure", "ping"]);
-    assert!(text.contains("NOT CHECKED"), "{text}");
+    assert!(text.contains("NOT CHECKED") && text.contains("localhost, 127.0.0.1"), "{text}");
     assert!(env.fails(["-b", &url, "ping"], 5).contains("--tls-ca"));
+}
+
+#[test]
+fn a_certificate_that_ends_soon_is_warned_about() {
+    let certificates = Certificates::new();
+    let ca = certificates.file("ca.pem").display().to_string();
+    let env = Env::new();
+    let ping = |url: &str, trust: &[&str]| {
+        let ran = env.run([&["-q", "-b", url], trust, &["ping", "-o", "json"]].concat());
+        let found: Value = serde_json::from_slice(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {ran}"));
+        (ran.stderr(), found["tls"]["certificate_days"].as_i64().unwrap())
+    };
+    for (name, trust, days, told) in [
+        ("good", &["--tls-ca", &ca][..], 30_000..100_000, None),
+        ("ending", &["--tls-ca", &ca], 3..4, Some(", in 3 days")),
+        ("expired", &["--tls-insecure"], -100_000..-365, Some("has ended, on 2021-01-01T00:00:00Z")),
+    ] {
+        let redis = Server::start_tls(&certificates, name, &["--tls-auth-clients", "no"]);
+        let memcached = Memcached::start_tls(&certificates, name, &[]);
+        for url in [redis.tls_url(), memcached.url()] {
+            let (error, left) = ping(&url, trust);
+            assert!(days.contains(&left), "{name}: {left} days");
+            assert_eq!(error.contains("the server's certificate"), told.is_some(), "{name}: {error}");
+            assert!(error.contains(told.unwrap_or("")), "{name}: {error}");
+        }
+    }
+    let cluster = Cluster::start_tls(&certificates);
+    let url = format!("rediss+cluster://127.0.0.1:{}", cluster.nodes[0].port);
+    assert!(ping(&url, &["--tls-ca", &ca]).1 > 30_000, "each node has one");
 }
 
 #[test]

@@ -399,8 +399,8 @@ pub fn free_port() -> u16 {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
 
-/// Two authorities, and certificates good and bad: `good`, `wrong-name`, `expired`, `stranger` (of
-/// the other authority) and `client`.
+/// Two authorities, and certificates good and bad: `good`, `ending` (in the fourth night from now), `wrong-name`,
+/// `expired`, `stranger` (of the other authority) and `client`.
 pub struct Certificates {
     directory: TempDir,
 }
@@ -411,11 +411,14 @@ impl Certificates {
         let certificates = Certificates { directory: tempfile::tempdir().unwrap() };
         let ours = certificates.authority("ca.pem");
         let other = certificates.authority("other-ca.pem");
-        certificates.issue("good", &["localhost", "127.0.0.1"], 2124, &ours);
-        certificates.issue("wrong-name", &["elsewhere.example"], 2124, &ours);
-        certificates.issue("expired", &["localhost", "127.0.0.1"], 2021, &ours);
-        certificates.issue("stranger", &["localhost", "127.0.0.1"], 2124, &other);
-        certificates.issue("client", &["client.example"], 2124, &ours);
+        let soon = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date() + jiff::Span::new().days(4);
+        let (here, far) = (&["localhost", "127.0.0.1"], jiff::civil::date(2124, 1, 1));
+        certificates.issue("good", here, far, &ours);
+        certificates.issue("ending", here, soon, &ours);
+        certificates.issue("wrong-name", &["elsewhere.example"], far, &ours);
+        certificates.issue("expired", here, jiff::civil::date(2021, 1, 1), &ours);
+        certificates.issue("stranger", here, far, &other);
+        certificates.issue("client", &["client.example"], far, &ours);
         certificates
     }
 
@@ -438,10 +441,11 @@ impl Certificates {
         Issuer::new(params, key)
     }
 
-    fn issue(&self, name: &str, hosts: &[&str], until: i32, issuer: &Issuer<'_, KeyPair>) {
+    fn issue(&self, name: &str, hosts: &[&str], until: jiff::civil::Date, issuer: &Issuer<'_, KeyPair>) {
         let hosts: Vec<String> = hosts.iter().map(|host| (*host).to_owned()).collect();
         let mut params = CertificateParams::new(hosts).unwrap();
-        (params.not_before, params.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(until, 1, 1));
+        let until = date_time_ymd(until.year().into(), until.month() as u8, until.day() as u8);
+        (params.not_before, params.not_after) = (date_time_ymd(2020, 1, 1), until);
         let key = KeyPair::generate().unwrap();
         let (certificate, key_file) = self.pair(name);
         fs::write(certificate, params.signed_by(&key, issuer).unwrap().pem()).unwrap();

@@ -9,7 +9,7 @@ use std::{io, mem};
 
 use super::reply::{self, Reply};
 use super::url::Target;
-use crate::backend::net::{self, Place, Schemes, Stream};
+use crate::backend::net::{self, Place, Schemes, Secured, Stream};
 use crate::backend::server::LINES_MOST;
 use crate::backend::{Error, ErrorKind, Options};
 
@@ -184,6 +184,11 @@ impl Link {
             self.open = Some(self.session()?);
         }
         Ok(())
+    }
+
+    /// What TLS is, where there is any and a session.
+    pub fn secured(&self) -> Option<Secured> {
+        self.open.as_ref()?.secured()
     }
 
     /// The open connection, for who speaks the protocol himself.

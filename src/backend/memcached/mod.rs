@@ -18,6 +18,7 @@ use self::dump::{Dump, Listed};
 use self::link::Link;
 use self::reply::{Marks, Reply};
 use self::request::{KEY_MOST, Name, Plan, RELATIVE_MOST, exptime, line, mode};
+use super::net::Secured;
 use super::survey::{self, DATA_MOST, Draw, Observation, Observer, Surveyed};
 use super::{Abilities, Backend, Connect, Cursor, Dial, Error, ErrorKind, Options, Page, Row, Server, no_fields};
 use crate::entry::{Condition, Entry, Expiry, Facts, Item, Kind, Stored, StoredKey, Ttl, Write};
@@ -254,6 +255,10 @@ impl Backend for Memcached {
         let digits = if let Reply::Value(_, digits) = &reply { digits.as_slice() } else { b"" };
         let number = std::str::from_utf8(digits).ok().and_then(|digits| digits.trim_end().parse::<u64>().ok());
         number.map(i128::from).ok_or_else(|| self.odd(&tried, &reply))
+    }
+
+    fn secured(&self) -> Option<Secured> {
+        self.link.secured()
     }
 
     fn server(&mut self) -> Result<Server, Error> {

@@ -8,16 +8,6 @@ use rustls::ClientConnection;
 
 use super::wire::Socket;
 
-/// What both sides of TLS have agreed on.
-pub struct Secured {
-    /// The protocol: `TLSv1_3`.
-    pub version: String,
-    /// The cipher suite.
-    pub cipher: String,
-    /// The fingerprint of the server's certificate, in hexadecimal.
-    pub certificate_sha256: String,
-}
-
 /// A connection whose reads and writes are [`io::ErrorKind::WouldBlock`] where they would wait.
 pub struct Line {
     socket: Socket,
@@ -29,22 +19,6 @@ impl Line {
     pub(super) fn new(socket: Socket, tls: Option<ClientConnection>) -> io::Result<Line> {
         socket.unblock()?;
         Ok(Line { socket, tls: tls.map(Box::new) })
-    }
-
-    /// What TLS is, where there is any.
-    #[must_use]
-    pub fn secured(&self) -> Option<Secured> {
-        let tls = self.tls.as_ref()?;
-        let certificate = tls.peer_certificates().and_then(<[_]>::first).map(AsRef::as_ref).unwrap_or_default();
-        let fingerprint = ring::digest::digest(&ring::digest::SHA256, certificate);
-        Some(Secured {
-            version: tls.protocol_version().and_then(|version| version.as_str().map(str::to_owned)).unwrap_or_default(),
-            cipher: tls
-                .negotiated_cipher_suite()
-                .and_then(|suite| suite.suite().as_str().map(str::to_owned))
-                .unwrap_or_default(),
-            certificate_sha256: fingerprint.as_ref().iter().map(|byte| format!("{byte:02x}")).collect(),
-        })
     }
 
     /// Whether what was read from the socket may be more than what was read from here.

@@ -4,10 +4,12 @@
 mod address;
 mod fault;
 mod line;
+mod secured;
 mod stream;
 mod wire;
 
 pub use self::address::{Authority, Place, TRUST, Tls, host_and_port, socket, switch};
 pub use self::fault::{Schemes, lost};
-pub use self::line::{Line, Secured};
+pub use self::line::Line;
+pub use self::secured::{Certificate, Secured};
 pub use self::stream::{Stream, TooMuch};

@@ -24,6 +24,7 @@ use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStor
 
 use super::address::{Place, Tls};
 use super::line::Line;
+use super::secured::Secured;
 use super::wire::{Socket, Wire};
 use crate::backend::Options;
 
@@ -101,6 +102,25 @@ impl Stream {
                 let (session, wire) = session.into_parts();
                 Line::new(wire.into_socket(), Some(session))
             }
+        }
+    }
+
+    /// What TLS is, where there is any.
+    #[must_use]
+    pub fn secured(&self) -> Option<Secured> {
+        match self.channel.get_ref() {
+            Channel::Clear(_) => None,
+            Channel::Tls(session) => Some(Secured::of(&session.conn)),
+        }
+    }
+
+    /// Whether the other side has closed the connection, as far as the system knows yet: what is sent then is not
+    /// read by anybody.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        match self.channel.get_ref() {
+            Channel::Clear(wire) => wire.is_over(),
+            Channel::Tls(session) => session.sock.is_over(),
         }
     }
 

@@ -11,6 +11,9 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
+#[cfg(target_os = "linux")]
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
 /// What each byte adds to the deadline: large values may take longer, at a mebibyte a second or more.
 const BYTE: Duration = Duration::from_nanos(1_000_000_000 >> 20);
 
@@ -39,6 +42,11 @@ impl Wire {
     /// Gives what comes next a whole timeout.
     pub fn arm(&mut self, timeout: Duration) {
         self.deadline = Instant::now().checked_add(timeout);
+    }
+
+    /// Whether the other side has closed it, as far as the system knows yet.
+    pub fn is_over(&self) -> bool {
+        self.socket.is_over()
     }
 
     /// The socket, which has no deadline any more.
@@ -98,6 +106,18 @@ impl Write for Wire {
 }
 
 impl Socket {
+    #[cfg(target_os = "linux")]
+    fn is_over(&self) -> bool {
+        let mut socket = [PollFd::new(self, PollFlags::RDHUP)];
+        poll(&mut socket, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).is_ok_and(|count| count > 0)
+    }
+
+    /// Only Linux tells this from data that comes.
+    #[cfg(not(target_os = "linux"))]
+    fn is_over(&self) -> bool {
+        false
+    }
+
     /// From now on nothing waits: what cannot be done at once is [`io::ErrorKind::WouldBlock`].
     pub fn unblock(&self) -> io::Result<()> {
         match self {

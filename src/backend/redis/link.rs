@@ -13,7 +13,7 @@ use redis::{Cmd, RedisError, RedisResult, Value, cmd};
 
 use super::url::{Sentinels, Target, Topology};
 use super::{command, fault, info, reply, sentinel};
-use crate::backend::net::{Place, Stream};
+use crate::backend::net::{Place, Secured, Stream};
 use crate::backend::{Error, ErrorKind, Options};
 
 /// A connection unused for this long is tried with a PING first: while a person thought about a
@@ -113,6 +113,11 @@ impl Link {
     /// How many sessions there were: what a server said in another may hold no more.
     pub fn sessions(&self) -> u64 {
         self.sessions
+    }
+
+    /// What TLS is, where there is any and a session.
+    pub fn secured(&self) -> Option<Secured> {
+        self.open.as_ref()?.stream.secured()
     }
 
     /// Whether there is a session, as far as is known.
@@ -278,7 +283,8 @@ impl Link {
     /// The session, if need be a new one.
     fn ready(&mut self) -> Result<&mut Session, Error> {
         let idle = self.used.elapsed() > IDLE;
-        if self.open.as_mut().is_none_or(|session| idle && !session.is_alive()) {
+        let is_over = |session: &mut Session| session.stream.is_over() || idle && !session.is_alive();
+        if self.open.as_mut().is_none_or(is_over) {
             self.reopen()?;
         }
         Ok(self.open.as_mut().expect("opened where it was not"))

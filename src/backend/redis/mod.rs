@@ -28,10 +28,12 @@ use redis::{Cmd, Value, cmd};
 
 use self::link::Link;
 use self::nodes::{Answer, Nodes};
+pub use self::raw::reads;
 use self::turns::Turns;
 pub use self::url::{Target, Topology, parse};
 use self::walk::Walk;
 pub use super::net::Place;
+use super::net::Secured;
 use super::survey::{Observer, Plan, Surveyed};
 use super::{Backend, Connect, Cursor, Dial, Error, ErrorKind, Heat, Options, Page, Reply, Row, Search, Server};
 use crate::entry::{Condition, Entry, Expiry, Facts, Kind, Stored, StoredKey, Write};
@@ -279,12 +281,18 @@ impl Backend for Redis {
         all::flush(&mut self.nodes)
     }
 
+    fn secured(&self) -> Option<Secured> {
+        self.nodes.secured()
+    }
+
     fn server(&mut self) -> Result<Server, Error> {
         all::server(&mut self.nodes)
     }
 
     fn raw(&mut self, command: &[Vec<u8>]) -> Result<Reply, Error> {
-        self.may_write()?;
+        if self.replica {
+            raw::only_reads(&mut self.nodes, command)?;
+        }
         raw::ask(&mut self.nodes, command)
     }
 }

@@ -15,7 +15,7 @@ use super::patience::Patience;
 use super::slots::{self, Detour, SLOTS};
 use super::url::{Target, Topology};
 use super::{command, fault};
-use crate::backend::net::Place;
+use crate::backend::net::{Place, Secured};
 use crate::backend::{Error, ErrorKind, Options};
 
 /// Commands sent before their replies are read.
@@ -127,6 +127,11 @@ impl Nodes {
     /// A node by its number.
     pub fn link(&mut self, node: usize) -> &mut Link {
         &mut self.links[node]
+    }
+
+    /// What TLS is on the first connection that is open.
+    pub fn secured(&self) -> Option<Secured> {
+        self.links.iter().find_map(Link::secured)
     }
 
     /// Whether they are a cluster, as far as is known.

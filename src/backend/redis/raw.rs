@@ -26,6 +26,65 @@ const REFUSED: &[(&str, &str)] = &[
 const LISTENS: &str = "messages come when they come, and never end";
 const REPLICATES: &str = "it is for replicas, and has no one reply";
 
+/// Commands that change nothing, whatever their arguments are; where it depends on the second word, both.
+#[rustfmt::skip]
+const READS: &[&str] = &[
+    "ACL CAT", "ACL DRYRUN", "ACL GETUSER", "ACL LIST", "ACL USERS", "ACL WHOAMI", "BITCOUNT", "BITFIELD_RO",
+    "BITPOS", "CLIENT GETNAME", "CLIENT ID", "CLIENT INFO", "CLIENT LIST", "CLUSTER COUNTKEYSINSLOT",
+    "CLUSTER GETKEYSINSLOT", "CLUSTER INFO", "CLUSTER KEYSLOT", "CLUSTER LINKS", "CLUSTER MYID", "CLUSTER NODES",
+    "CLUSTER SHARDS", "CLUSTER SLOTS", "COMMAND", "CONFIG GET", "DBSIZE", "DUMP", "ECHO", "EVALSHA_RO", "EVAL_RO",
+    "EXISTS", "EXPIRETIME", "FCALL_RO", "FUNCTION DUMP", "FUNCTION LIST", "FUNCTION STATS", "GEODIST", "GEOHASH",
+    "GEOPOS", "GEORADIUSBYMEMBER_RO", "GEORADIUS_RO", "GEOSEARCH", "GET", "GETBIT", "GETRANGE", "HEXISTS", "HGET",
+    "HGETALL", "HKEYS", "HLEN", "HMGET", "HRANDFIELD", "HSCAN", "HSTRLEN", "HVALS", "INFO", "KEYS", "LASTSAVE",
+    "LATENCY DOCTOR", "LATENCY GRAPH", "LATENCY HISTOGRAM", "LATENCY HISTORY", "LATENCY LATEST", "LCS", "LINDEX",
+    "LLEN", "LOLWUT", "LPOS", "LRANGE", "MEMORY DOCTOR", "MEMORY MALLOC-STATS", "MEMORY STATS", "MEMORY USAGE", "MGET",
+    "MODULE LIST", "OBJECT", "PEXPIRETIME", "PING", "PTTL", "PUBSUB", "RANDOMKEY", "ROLE", "SCAN", "SCARD",
+    "SCRIPT EXISTS", "SDIFF", "SINTER", "SINTERCARD", "SISMEMBER", "SLOWLOG GET", "SLOWLOG LEN", "SMEMBERS",
+    "SMISMEMBER", "SORT_RO", "SRANDMEMBER", "SSCAN", "STRLEN", "SUBSTR", "SUNION", "TIME", "TTL", "TYPE", "XINFO",
+    "XLEN", "XPENDING", "XRANGE", "XREAD", "XREVRANGE", "ZCARD", "ZCOUNT", "ZDIFF", "ZINTER", "ZINTERCARD",
+    "ZLEXCOUNT", "ZMSCORE", "ZRANDMEMBER", "ZRANGE", "ZRANGEBYLEX", "ZRANGEBYSCORE", "ZRANK", "ZREVRANGE",
+    "ZREVRANGEBYLEX", "ZREVRANGEBYSCORE", "ZREVRANK", "ZSCAN", "ZSCORE", "ZUNION",
+];
+
+/// Whether a command is known to change nothing.
+#[must_use]
+pub fn reads(words: &[impl AsRef<[u8]>]) -> bool {
+    let mut words = words.iter().map(|word| String::from_utf8_lossy(word.as_ref()).to_uppercase());
+    let name = words.next().unwrap_or_default();
+    READS.contains(&name.as_str()) || words.next().is_some_and(|second| READS.contains(&&*format!("{name} {second}")))
+}
+
+/// Lets a command through that only reads: one that is known to, or of which the server says so. Whether a replica
+/// refuses the others is not relied on: a node of a cluster sends them on to its primary, and some replicas may be
+/// written to.
+///
+/// # Errors
+/// When it may write.
+pub fn only_reads(nodes: &mut Nodes, command: &[Vec<u8>]) -> Result<(), Error> {
+    if reads(command) {
+        return Ok(());
+    }
+    let name = command.first().map(Vec::as_slice).unwrap_or_default();
+    let (any, mut replies) = (nodes.any(), Vec::with_capacity(1));
+    nodes.link(any).ask([super::command("COMMAND", &[b"INFO", name])], &mut replies)?;
+    match replies.pop().is_some_and(is_read_only) {
+        true => Ok(()),
+        false => {
+            let message =
+                format!("--replica only reads, and `{}` may write: leave it out", String::from_utf8_lossy(name));
+            Err(Error::new(ErrorKind::Unfit, message))
+        }
+    }
+}
+
+/// Whether COMMAND INFO was answered with a command that only reads: name, arity, flags …
+fn is_read_only(told: Value) -> bool {
+    let first = |told| read::array(told).ok()?.into_iter().next();
+    let Some(Ok(mut parts)) = first(told).map(read::array) else { return false };
+    let flags = if parts.len() > 2 { read::array(parts.swap_remove(2)).unwrap_or_default() } else { Vec::new() };
+    flags.into_iter().filter_map(|flag| read::bytes(flag).ok()).any(|flag| flag == b"readonly")
+}
+
 /// Sends `command`, its name first.
 pub fn ask(nodes: &mut Nodes, command: &[Vec<u8>]) -> Result<Reply, Error> {
     let words: Vec<_> = command.iter().map(|word| String::from_utf8_lossy(word)).collect();
