@@ -779,3 +779,23 @@ fn a_sample_is_drawn_and_drawn_again_alike() {
     let text = env.ok([&few[..], &["--exact"]].concat());
     assert!(text.starts_with("1,000,001 entries on ") && !text.contains("drawn"), "{text}");
 }
+
+#[test]
+fn a_sample_is_no_larger_than_what_there_is() {
+    let server = Server::start(&[]);
+    let env = Env::new().with("CACHECTL_BACKEND", server.url());
+    let lines: Vec<String> = (0..40).map(|at| format!("{{\"key\": \"k{at}\", \"value\": {at}}}")).collect();
+    env.feed(["set", "--from", "-"], lines.join("\n").as_bytes()).ok();
+    for (amount, all) in [("5", false), ("50%", false), ("21", true), ("40", true), ("100000", true), ("100%", true)] {
+        let ran = env.run(["stats", "--keys", "--sample", amount, "-o", "json"]);
+        let found: Value = serde_json::from_slice(&ran.stdout).unwrap();
+        assert_eq!(ran.stderr().contains("40 entries: all are looked at"), all, "{ran}");
+        match all {
+            true => assert_eq!((&found["sample"], &found["seen"]), (&Value::Null, &40.into()), "{found}"),
+            false => {
+                let (drawn, of) = (found["sample"]["drawn"].as_u64().unwrap(), if amount == "5" { 5 } else { 20 });
+                assert!((of..3 * of).contains(&drawn), "{found}");
+            }
+        }
+    }
+}

@@ -40,7 +40,7 @@ const KIND_MOST: u64 = 64;
 /// A page is waited for no longer than this, however slow the server has become.
 const PAUSE_MOST: Duration = Duration::from_secs(1);
 
-/// Cursors drawn at once.
+/// Cursors drawn at once, at most.
 const DRAWS: usize = 64;
 
 /// Draws for each entry that a sample wants: a table that was much larger once is sparse.
@@ -225,11 +225,13 @@ impl Survey<'_> {
         if draws.names >= wanted || draws.made >= wanted.saturating_mul(DRAWS_MOST) {
             return;
         }
-        for _ in 0..DRAWS {
+        // Each shows a name or two, so that the last do not draw much more than was asked for.
+        let count = usize::try_from(wanted - draws.names).unwrap_or(usize::MAX).min(DRAWS);
+        for _ in 0..count {
             put(&mut self.out[0], &[b"SCAN", &itoa(draws.random.u64(1..)), b"COUNT", b"1"]);
         }
-        draws.made += DRAWS as u64;
-        self.expected.push_back(Expected::Draws(DRAWS));
+        draws.made += count as u64;
+        self.expected.push_back(Expected::Draws(count));
     }
 
     fn names(&mut self, lanes: Lanes<'_, '_>) -> Result<(), Trouble> {

@@ -16,7 +16,8 @@ pub struct Entries {
     /// Only entries whose stored keys match
     #[arg(long, value_name = "GLOB", requires = "keys")]
     r#match: Option<String>,
-    /// Draw a random sample of so many entries, or of such a share; totals have 95 % intervals
+    /// Draw a random sample of so many entries, or of such a share; totals have 95 % intervals. Of more than half of
+    /// them all are looked at
     #[arg(long, value_name = "N|P%", requires = "keys", value_parser = Amount::parse_some)]
     pub sample: Option<Amount>,
     /// Walk over all entries, however many there are; above 1,000,000 a sample is drawn otherwise

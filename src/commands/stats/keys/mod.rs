@@ -147,6 +147,13 @@ fn sample(args: &Entries, total: Option<u64>, printer: &mut Printer) -> Result<O
         (None, None) => return Ok(None),
     };
     let draws = match args.sample {
+        // What is drawn may come again, and each draw is a question of its own.
+        Some(amount) if amount.of(of) > of / 2 => {
+            let (all, draws) = (render::count(of, "entry", "entries"), render::grouped(amount.of(of)));
+            let told = "all are looked at, which is no more work than a sample of";
+            printer.note(&format!("{all}: {told} {draws}"));
+            return Ok(None);
+        }
         Some(amount) => amount.of(of),
         None if args.exact || of <= EXACT_MOST => return Ok(None),
         None => {
@@ -156,7 +163,7 @@ fn sample(args: &Entries, total: Option<u64>, printer: &mut Printer) -> Result<O
             DRAWS
         }
     };
-    Ok((draws < of).then_some(Sample { draws, of, seed: args.seed }))
+    Ok(Some(Sample { draws, of, seed: args.seed }))
 }
 
 /// The chance of an entry that its value is looked into.
