@@ -220,6 +220,8 @@ pub struct Options {
     pub tls_insecure: bool,
     /// Read from replicas, and write nothing.
     pub replica: bool,
+    /// Who named the password that is in the URL, in words: for who is refused with it.
+    pub password_from: Option<String>,
     /// Says to the user what is to be known at once, such as that a server is one of several.
     pub tell: fn(&str),
 }
@@ -360,6 +362,11 @@ impl Error {
     /// An error of `kind`.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Error {
         Error { kind, message: message.into(), unreached: Vec::new() }
+    }
+
+    /// The same, with who named the password that was refused.
+    fn of_password(self, origin: &str) -> Error {
+        Error { message: format!("{}; the password is that of {origin}", self.message), ..self }
     }
 
     /// The same, of what was not reached at these places.

@@ -546,6 +546,7 @@ mod tests {
             tls_client,
             tls_insecure: false,
             replica: false,
+            password_from: None,
             tell: |_| (),
         };
         let dial = dial(&server(), &options).unwrap().unwrap();

@@ -57,6 +57,20 @@ pub fn source(profile: &Profile) -> Option<&Setting> {
     said.into_iter().find(|setting| setting.value != Value::Switch(false))
 }
 
+/// Who names the password that is sent, if one is: for who is refused with it.
+pub fn whence(global: &Global) -> Option<String> {
+    if holds_login(global.backend_url()) {
+        return origin(&global.profile).map(|origin| format!("the backend URL ({origin})"));
+    }
+    let Setting { name, value, origin } = source(&global.profile)?;
+    Some(match value {
+        Value::Secret(_) => origin.to_string(),
+        Value::Path(_) => format!("{value} (`{name}`, {origin})"),
+        Value::Words(_) => format!("the program `{value}` (`{name}`, {origin})"),
+        _ => "what was typed".to_owned(),
+    })
+}
+
 /// The password to add to the URL: none where it has one already, or the backend is no server.
 fn password(global: &Global, printer: &mut Printer) -> Result<Option<Secret>> {
     let url = global.backend_url();

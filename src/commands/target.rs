@@ -140,6 +140,7 @@ pub fn options(global: &Global) -> Result<Options> {
         tls_client: global.tls("tls_cert").zip(global.tls("tls_key")),
         tls_insecure: global.profile.is_on("tls_insecure"),
         replica: global.profile.is_on("replica"),
+        password_from: login::whence(global),
         tell: if global.quiet { |_| () } else { render::remark },
     })
 }

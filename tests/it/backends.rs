@@ -115,6 +115,7 @@ pub fn options() -> Options {
         tls_client: None,
         tls_insecure: false,
         replica: false,
+        password_from: None,
         tell: |_| (),
     }
 }

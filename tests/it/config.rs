@@ -12,6 +12,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::env::Env;
+use crate::server::{Memcached, Server};
 
 /// A world with a user's file.
 fn user(text: &str) -> Env {
@@ -358,4 +359,49 @@ fn a_pipe_in_the_place_of_a_file_is_not_waited_for() {
         assert!(ran.status == expected && ran.stderr().contains("is no file"), "{ran}");
         fs::remove_file(env.path(name)).unwrap();
     }
+}
+
+/// Advice about a password names who gave it, wherever that was.
+#[test]
+fn who_is_refused_is_told_where_the_password_comes_from() {
+    let server = Server::start(&["--requirepass", "right"]);
+    let (memcached, open) = (Memcached::start_guarded(), Server::start(&[]));
+    let (url, place) = (server.url(), |scheme: &str, user: &str, port| format!("{scheme}://{user}127.0.0.1:{port}"));
+    let with_password = place("redis", ":wrong@", server.port);
+    let env = user(&format!(
+        "[profile.command]\nbackend = '{url}'\npassword_command = ['echo', 'wrong']\n\
+         [profile.file]\nbackend = '{url}'\npassword_file = '~/secret'\n\
+         [profile.url]\nbackend = '{with_password}'\n"
+    ));
+    let file = env.file("home/secret", "wrong\n").display().to_string();
+    for path in [&file, env.path("config/cachectl/config.toml").to_str().unwrap()] {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    let variable = |name: &str, value: &str| Env::new().with(name, value);
+    let sentinel = place("redis+sentinel", "", server.port) + "/s?sentinel_password=wrong";
+    let ada = place("memcached", "ada:wrong@", memcached.port);
+    for (env, args, told) in [
+        (&env, &["@command"][..], "the program `echo …` (`password_command`, "),
+        (&env, &["@command"], "config.toml:3)"),
+        (&env, &["@file"], &*format!("{file} (`password_file`, ")),
+        (&env, &["@url"], "the backend URL ("),
+        (&env, &["@url"], "config.toml:8)"),
+        (&env, &["-b", &url, "--password-file", &file], "(`password_file`, --password-file)"),
+        (&env, &["-b", &with_password], "the backend URL (--backend)"),
+        (&env, &["-b", &with_password.replace(":wrong", "u:wrong")], "the backend URL (--backend)"),
+        (&env, &["-b", &sentinel], "that of `sentinel_password` in the URL"),
+        (&env, &["-b", &ada], "the backend URL (--backend)"),
+        (
+            &env,
+            &["-b", &place("redis", ":wrong@", open.port)],
+            "leave it out); the password is that of the backend URL",
+        ),
+        (&variable("CACHECTL_PASSWORD", "wrong"), &["-b", &url], "the password is that of CACHECTL_PASSWORD"),
+        (&variable("CACHECTL_BACKEND", &with_password), &[], "the backend URL (CACHECTL_BACKEND)"),
+    ] {
+        let error = env.fails([args, &["-q", "ls"]].concat(), 4);
+        assert!(error.contains(told) && error.contains("the password is that of "), "{args:?}: {error}");
+        assert!(!error.contains("wrong@") && error.matches("in the URL").count() <= 1, "{error}");
+    }
+    assert!(!env.fails(["-b", &url, "ls"], 4).contains("the password is that of"), "there is none");
 }

@@ -24,6 +24,7 @@ fn options() -> Options {
         tls_client: None,
         tls_insecure: false,
         replica: false,
+        password_from: None,
         tell: |_| (),
     }
 }
@@ -334,8 +335,8 @@ fn a_scan_that_shows_nothing_for_ever_ends() {
 #[test]
 fn the_advice_to_log_in_is_in_the_form_of_the_url() {
     let server = Server::start(&["--requirepass", PASSWORD]);
-    check(&server.url(), &options(), ErrorKind::Denied, "(the server wants a password: redis://USER:PASSWORD@HOST)");
-    check(&server.unix_url(), &options(), ErrorKind::Denied, "a password: redis+unix://USER:PASSWORD@/PATH)");
+    check(&server.url(), &options(), ErrorKind::Denied, "CACHECTL_PASSWORD or redis://USER:PASSWORD@HOST)");
+    check(&server.unix_url(), &options(), ErrorKind::Denied, "CACHECTL_PASSWORD or redis+unix://USER:PASSWORD@/PATH)");
 }
 
 #[test]

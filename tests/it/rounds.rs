@@ -173,6 +173,7 @@ fn set_takes_the_typed_json_of_every_entry_over_the_entry() {
         tls_client: None,
         tls_insecure: false,
         replica: false,
+        password_from: None,
         tell: |_| (),
     };
     let connect = parse("memory:", &options).unwrap();

@@ -150,22 +150,29 @@ impl Link {
                 match self.exchange(&mut stream, request.as_bytes())? {
                     Reply::Line(stored) if stored == "STORED" => Ok(stream),
                     Reply::Refused(words) => {
-                        Err(self
-                            .refused(&format!("cannot log in as `{user}`"), &words.replace(password.as_str(), "***")))
+                        let words = words.replace(password.as_str(), "***");
+                        Err(self.with_origin(self.refused(&format!("cannot log in as `{user}`"), &words)))
                     }
                     _ => Err(self.lost(&reply::malformed())),
                 }
             }
             (Some(_), false) if opened == Reply::Line("MN".to_owned()) => {
-                let message =
-                    format!("cannot log in at {}: the server wants no login: leave it out of the URL", self.label);
-                Err(Error::new(ErrorKind::Denied, message))
+                let message = format!("cannot log in at {}: the server wants no login: leave it out", self.label);
+                Err(self.with_origin(Error::new(ErrorKind::Denied, message)))
             }
             (_, _) => match opened {
                 Reply::Line(idle) if idle == "MN" => Ok(stream),
                 Reply::Refused(words) => Err(self.refused("cannot open a session", &words)),
                 _ => Err(self.lost(&reply::malformed())),
             },
+        }
+    }
+
+    /// Who is refused with a password is told where it comes from.
+    fn with_origin(&self, error: Error) -> Error {
+        match &self.options.password_from {
+            Some(origin) => error.of_password(origin),
+            None => error,
         }
     }
 
@@ -234,7 +241,7 @@ const ANSWERS: &[(&str, ErrorKind, &str)] = &[
     (
         "CLIENT_ERROR authentication failure",
         ErrorKind::Denied,
-        "check the user and the password in the URL; memcached compares the lines of its -Y file",
+        "check the user and the password; memcached compares the lines of its -Y file",
     ),
     (
         "SERVER_ERROR object too large for cache",

@@ -17,22 +17,22 @@ const SCHEMES: Schemes = Schemes { protocol: "Redis's", clear: "redis://", tls: 
 
 /// What a server's error means: how its text starts, which kind it is, what to do.
 const ANSWERS: &[(&str, ErrorKind, &str)] = &[
-    ("NOAUTH", ErrorKind::Denied, "the server wants a password: "),
-    ("WRONGPASS", ErrorKind::Denied, "check the user and the password in the URL"),
+    ("NOAUTH", ErrorKind::Denied, "the server wants a password: --password-file, CACHECTL_PASSWORD or "),
+    ("WRONGPASS", ErrorKind::Denied, "check the user and the password"),
     ("NOPERM", ErrorKind::Denied, "the server's ACL does not let this user do that"),
     (
         "DENIED",
         ErrorKind::Denied,
         "the server is in protected mode: it wants a password, or a connection from its own host",
     ),
-    ("ERR invalid password", ErrorKind::Denied, "check the password in the URL"),
-    ("ERR AUTH", ErrorKind::Denied, "the server has no password: leave it out of the URL"),
+    ("ERR invalid password", ErrorKind::Denied, "check the password"),
+    ("ERR AUTH", ErrorKind::Denied, "the server has no password: leave it out"),
     (
         "ERR wrong number of arguments for 'auth'",
         ErrorKind::Denied,
         "before Redis 6 there are no users: leave the user out of the URL",
     ),
-    ("ERR Client sent AUTH", ErrorKind::Denied, "the server has no password: leave it out of the URL"),
+    ("ERR Client sent AUTH", ErrorKind::Denied, "the server has no password: leave it out"),
     ("ERR max number of clients", ErrorKind::Unreachable, "raise maxclients, or close idle connections"),
     ("ERR unknown command", ErrorKind::Unsupported, "the server is too old, or the command is renamed or switched off"),
     ("ERR syntax error", ErrorKind::Failed, "the server may be too old for an option of that command"),

@@ -325,8 +325,10 @@ impl Link {
         for ((doing, opening), reply) in opening.iter().zip(replies) {
             match opening.args_iter().next() {
                 Some(redis::Arg::Simple(ROLE)) => self.check_role(&reply)?,
-                _ => {
-                    let reply = self.check(doing, reply).map_err(|error| self.without_password(error))?;
+                first => {
+                    let login = matches!(first, Some(redis::Arg::Simple(b"AUTH" | b"HELLO")));
+                    let told = |error| self.without_password(if login { self.with_origin(error) } else { error });
+                    let reply = self.check(doing, reply).map_err(told)?;
                     if let Value::Map(_) = reply {
                         session.clustered = Some(info::is_clustered(reply));
                     }
@@ -348,6 +350,14 @@ impl Link {
                 Err(Error::new(ErrorKind::Failed, format!("{} is none now", self.label)))
             }
             _ => Ok(()),
+        }
+    }
+
+    /// Who is refused with a password is told where it comes from.
+    fn with_origin(&self, error: Error) -> Error {
+        match (&self.target.password, &self.options.password_from) {
+            (Some(_), Some(origin)) => error.of_password(origin),
+            _ => error,
         }
     }
 

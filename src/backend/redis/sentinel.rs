@@ -99,7 +99,8 @@ fn replicas(target: &Target, service: &str, options: &Options) -> Result<Vec<(St
 }
 
 fn ask(target: &Target, question: redis::Cmd, options: &Options) -> Result<Value, Error> {
-    let mut link = Link::connect(target, options)?;
+    let options = Options { password_from: Some("`sentinel_password` in the URL".to_owned()), ..options.clone() };
+    let mut link = Link::connect(target, &options)?;
     link.ask_one("cannot ask the sentinel", question).map_err(|error| match error.kind {
         ErrorKind::Unsupported => {
             Error { message: format!("{} is no sentinel: {}", link.place(), error.message), ..error }
