@@ -28,6 +28,7 @@ mod invalidate;
 mod key;
 mod login;
 mod ls;
+pub mod permissions;
 mod ping;
 mod raw;
 mod set;

@@ -6,6 +6,7 @@ use anyhow::Result;
 use jiff::Timestamp;
 use serde_json::json;
 
+use super::permissions::{self, ELSEWHERE, PERMISSIONS, Permission};
 use super::{Global, target};
 use crate::backend::net::{Certificate, Secured};
 use crate::backend::server::Role;
@@ -24,7 +25,11 @@ use crate::render::{self, Printer, Record};
 /// Under TLS: whom the server's certificate is for and until when, with a warning in its last 14 days. Where some
 /// primaries of a cluster do not answer they are named, and the status is 7; where none does, it is 5.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// Only print the ACL rules that each command needs on Redis, for keys of the layout; connects to nothing
+    #[arg(long)]
+    permissions: bool,
+}
 
 /// What a user may do.
 struct Ability {
@@ -75,8 +80,12 @@ struct Access {
 /// Questions of which the fastest counts.
 const TRIES: usize = 3;
 
-pub fn run(_: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> {
+pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> {
     let records = super::records(printer)?;
+    if args.permissions {
+        let keys = target::layout_on(Kind::Redis, global)?.sweep(&Pattern::all()).keys;
+        return rules(&String::from_utf8_lossy(keys.as_bytes()), records, printer);
+    }
     let layout = target::layout(global)?;
     // That commands which nobody typed go to one node of several is no remark for anybody.
     let options = Options { tell: |_| (), ..target::options(global)? };
@@ -112,6 +121,33 @@ pub fn run(_: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> {
         }
         _ => Ok(Exit::Yes),
     }
+}
+
+/// The table of permissions, for keys that match `pattern`.
+fn rules(pattern: &str, records: bool, printer: &mut Printer) -> Result<Exit> {
+    let mut rows = Vec::new();
+    for Permission { command, needs, more } in PERMISSIONS {
+        let all = std::iter::once((*needs, None)).chain(more.iter().map(|(rules, lost)| (*rules, Some(*lost))));
+        for (rules, lost) in all {
+            let rules = permissions::line(rules, pattern);
+            match records {
+                true => {
+                    let record = Record::new().with("command", *command);
+                    printer.record(&record.with("rules", rules).with("lost", lost))?;
+                }
+                false => {
+                    let command = if lost.is_none() { *command } else { "" };
+                    let lost = lost.unwrap_or(if rules.is_empty() { "" } else { "the command" });
+                    rows.push([command, &*rules, lost].map(str::to_owned).to_vec());
+                }
+            }
+        }
+    }
+    if !records {
+        printer.table(&["command", "rules", "lost without them"], &rows)?;
+        printer.note(ELSEWHERE);
+    }
+    Ok(Exit::Yes)
 }
 
 /// What is to be said of a certificate that ends soon, or has ended.

@@ -12,6 +12,7 @@ use super::{Global, login};
 use crate::backend::{self, Connect, Dial, Options};
 use crate::cache::{Cache, Reader};
 use crate::codec::Codec;
+use crate::entry::Kind;
 use crate::exit::Stop;
 use crate::layout::{self, Layout};
 use crate::render::{self, Printer};
@@ -121,8 +122,14 @@ pub fn codec(global: &Global) -> Result<Option<Codec>> {
 /// # Errors
 /// When the layout URL or the backend URL means nothing.
 pub fn layout(global: &Global) -> Result<Box<dyn Layout>> {
-    let url = global.backend_url();
-    let kind = backend::kind(url).with_context(|| named(global))?;
+    layout_on(backend::kind(global.backend_url()).with_context(|| named(global))?, global)
+}
+
+/// The layout on a kind of backend.
+///
+/// # Errors
+/// When the layout URL means nothing.
+pub fn layout_on(kind: Kind, global: &Global) -> Result<Box<dyn Layout>> {
     let parsed = layout::parse(&global.layout, global.namespace.as_deref(), kind);
     parsed.with_context(|| format!("the layout URL{}", global.profile.whence("layout")))
 }

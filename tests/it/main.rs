@@ -29,6 +29,7 @@ mod libraries;
 mod memcached;
 mod mutate;
 mod operate;
+mod permissions;
 mod pickle;
 mod ping;
 mod print;

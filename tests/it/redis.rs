@@ -744,6 +744,18 @@ fn a_connection_lost_among_writes_says_how_many_were_done() {
 }
 
 #[test]
+fn a_new_counter_whose_ttl_is_refused_is_said_to_have_none() {
+    let server = Server::start(&["--user", "ann", "on", "nopass", "~*", "+incrby"]);
+    let mut backend = connect(&format!("redis://ann:x@127.0.0.1:{}", server.port));
+    assert_eq!(backend.increment(&key("n"), 2, Expiry::Never), Ok(2));
+    let error = backend.increment(&key("n"), 3, Expiry::In(60_000)).unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Partial, "{error}");
+    for told in ["3 was added to `n`, now 5, but the ttl of a new counter cannot be set", "NOPERM"] {
+        assert!(error.message.contains(told), "{error}");
+    }
+}
+
+#[test]
 fn a_lost_connection_is_made_again_for_the_next_question() {
     let server = Server::start(&[]);
     let backend = &mut *connect(&server.url());

@@ -58,6 +58,9 @@ fn replica_reads(list: &str) -> String {
     let env = Env::new().with("CACHECTL_BACKEND", format!("redis+sentinel://{list}/shop/2"));
     until("the replica has the key", || env.run(["--replica", "get", "k"]).status == Some(0));
     assert!(env.fails(["--replica", "set", "k", "2"], 2).contains("--replica only reads"));
+    assert!(env.fails(["--replica", "raw", "SET", "k", "2"], 2).contains("--replica only reads"));
+    assert_eq!(env.ok(["--replica", "raw", "GET", "k"]), "\"1\"\n");
+    assert!(env.ok(["--replica", "ping"]).contains(", replica"));
     env.ok(["--replica", "get", "k"])
 }
 

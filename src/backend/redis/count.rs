@@ -28,6 +28,13 @@ pub fn increment(nodes: &mut Nodes, key: &StoredKey, by: i64, expiry: Expiry) ->
         }
     };
     let replies = nodes.change_together(&commands).map_err(|error| in_doubt(error, "it was added"))?;
+    // Who may not open a transaction has had the commands done one by one, and may not set the ttl either.
+    if let [_, Value::ServerError(refusal), Value::Int(number), _] = &replies[..] {
+        let doing =
+            format!("{by} was added to {}, now {number}, but the ttl of a new counter cannot be set", shown(key));
+        let refused = nodes.check(&doing, Value::ServerError(refusal.clone())).err();
+        return Err(Error { kind: ErrorKind::Partial, ..refused.expect("a refusal is an error") });
+    }
     match nodes.check(&doing, answer(replies))? {
         Value::Int(number) => Ok(number.into()),
         reply => Err(read::odd(&reply)),
