@@ -46,7 +46,8 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
     ls::tell_what_may_be_missing(&cache, printer);
     let pattern = args.r#match.as_ref().map_or_else(Pattern::all, |glob| Pattern::new(glob.as_bytes()));
     let all = args.r#type.is_none() && cache.layout().sweep(&pattern).keys.is_all();
-    let total = if all { cache.count()? } else { None };
+    // Who may not count goes on without a bar.
+    let total = if all { cache.count().unwrap_or(None) } else { None };
     let reader = args.values.then(|| cache.reader().clone());
     let (label, limits) = (cache.label().to_owned(), global.limits());
     let mut keeper = match args.file.as_ref().filter(|file| file.as_os_str() != "-") {

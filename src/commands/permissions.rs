@@ -16,6 +16,9 @@ pub struct Permission {
 /// The lengths of types other than strings.
 const LENGTHS: &[&str] = &["+hlen", "+llen", "+scard", "+zcard", "+xlen"];
 
+/// What reads the types other than strings.
+const TYPES: &[&str] = &["+type", "+hscan", "+sscan", "+lrange", "+zrange", "+xrange"];
+
 /// What no row says.
 pub const ELSEWHERE: &str = "raw needs what it sends; a cluster +cluster|slots, and a walk over one +cluster|nodes; \
     +client|no-touch keeps entries that are looked at from counting as used (Redis 7.2)";
@@ -25,10 +28,7 @@ pub const PERMISSIONS: &[Permission] = &[
     Permission {
         command: "get",
         needs: &["+getrange", "~"],
-        more: &[
-            (&["+pttl"], "the ttl, and empty strings"),
-            (&["+type", "+hscan", "+sscan", "+lrange", "+zrange", "+xrange"], "all but strings"),
-        ],
+        more: &[(&["+pttl"], "the ttl, and empty strings"), (TYPES, "all but strings")],
     },
     Permission {
         command: "set",
@@ -92,6 +92,39 @@ pub const PERMISSIONS: &[Permission] = &[
         command: "ls",
         needs: &["+scan"],
         more: &[(&["+type", "+strlen", "+pttl", "~"], "-l"), (LENGTHS, "-l of all but strings")],
+    },
+    Permission {
+        command: "export",
+        needs: &["+scan", "+getrange", "~"],
+        more: &[
+            (&["+pttl"], "the ttl: import asks for one; --backup needs it too"),
+            (TYPES, "all but strings, and so with --backup"),
+            (&["+dbsize"], "how many there are"),
+        ],
+    },
+    Permission {
+        command: "import",
+        needs: &["+set", "~"],
+        more: &[
+            (&["+multi", "+exec", "+del", "+hset", "+rpush", "+sadd", "+zadd", "+xadd"], "all but strings"),
+            (&["+pexpireat"], "the ttl of those"),
+            (&["+watch", "+unwatch", "+exists"], "--if-not-exists of those"),
+        ],
+    },
+    Permission {
+        command: "copy",
+        needs: &["+scan", "+getrange", "+pttl", "~"],
+        more: &[(TYPES, "all but strings; the target needs what import does"), (&["+dbsize"], "how many there are")],
+    },
+    Permission {
+        command: "diff",
+        needs: &["+scan", "+getrange", "~"],
+        more: &[(&["+pttl"], "empty strings"), (TYPES, "all but strings")],
+    },
+    Permission {
+        command: "grep",
+        needs: &["+scan", "+getrange", "~"],
+        more: &[(&["+pttl"], "empty strings"), (TYPES, "all but strings"), (&["+dbsize"], "how many there are")],
     },
     Permission {
         command: "inspect",
