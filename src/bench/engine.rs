@@ -283,7 +283,7 @@ impl<P: Poller> Loop<'_, P> {
         while let Some(&Computing { until, which, key }) = self.computing.front().filter(|next| next.until <= now) {
             self.computing.pop_front();
             self.connections[which].computing -= 1;
-            let job = self.engine.workload.fill(key);
+            let job = self.engine.workload.write_back(key);
             let intended = if self.engine.schedule.is_open() { until } else { now };
             self.push(which, Flight { job, intended, sent: now });
             self.flush(which)?;
@@ -369,7 +369,7 @@ impl<P: Poller> Loop<'_, P> {
                 *unsent += 1;
                 return;
             }
-            recorder.reply(job.operation, Times { intended, sent, done }, job.size, reply);
+            recorder.reply(&job, Times { intended, sent, done }, reply);
             if let Some(waiting) = waiting.as_mut().filter(|_| recorder.counts(intended)) {
                 waiting.replied(&job, reply, kept);
             }
@@ -419,6 +419,7 @@ impl<P: Poller> Loop<'_, P> {
         let from = self.engine.schedule.from;
         Part {
             elapsed: Duration::from_nanos(now.saturating_sub(from)),
+            sent: self.engine.schedule.sent,
             unsent: self.engine.schedule.overdue(now),
             unanswered: self.in_flight as u64,
             tally: self.recorder.finish(),

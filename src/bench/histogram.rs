@@ -8,7 +8,7 @@ use hdrhistogram::Histogram;
 
 use super::run::Progress;
 use super::wire::Reply;
-use super::workload::Operation;
+use super::workload::{Job, Operation};
 
 /// Digits of a latency that are kept.
 const DIGITS: u8 = 3;
@@ -136,6 +136,8 @@ pub struct Tally {
     pub decode: Option<Histogram<u64>>,
     /// What servers refused, by the first word that they said.
     pub errors: BTreeMap<String, u64>,
+    /// Of the operations done, those that wrote what a read had missed: beside what was asked for.
+    pub written_back: u64,
     /// By the second since the beginning.
     pub seconds: Vec<Second>,
     /// All that was done, one by one: what the rest is checked by.
@@ -164,6 +166,7 @@ impl Tally {
         for (kind, count) in &other.errors {
             self.refused(kind, *count);
         }
+        self.written_back += other.written_back;
         if self.seconds.len() < other.seconds.len() {
             self.seconds.resize_with(other.seconds.len(), Second::default);
         }
@@ -238,8 +241,9 @@ impl Recorder {
         Recorder { tally, from, run: Run::default(), buckets, now: 0 }
     }
 
-    /// A request had its reply; `written` is how many bytes of value it sent.
-    pub fn reply(&mut self, operation: Operation, times: Times, written: u32, reply: Reply<'_>) {
+    /// A job had its reply.
+    pub fn reply(&mut self, job: &Job, times: Times, reply: Reply<'_>) {
+        let operation = job.operation;
         if times.intended < self.from {
             return;
         }
@@ -253,7 +257,7 @@ impl Recorder {
         #[cfg(test)]
         self.tally.trace.push((operation, times));
         let measured = self.tally.operations[operation as usize].get_or_insert_default();
-        measured.bytes += u64::from(written);
+        measured.bytes += u64::from(job.size);
         match (operation, reply) {
             (Operation::Get, Reply::Found(bytes)) => {
                 measured.hits += 1;
@@ -262,6 +266,7 @@ impl Recorder {
             (Operation::Get, Reply::Missing) => measured.misses += 1,
             _ => {}
         }
+        self.tally.written_back += u64::from(job.writes_back);
         let (latency, service) = (times.done - times.intended, times.done - times.sent);
         let run = Run { operation: operation as usize, latency, service, second, count: self.run.count };
         if run != self.run {
@@ -374,7 +379,7 @@ mod tests {
             }
             let operation = Operation::ALL[rng.usize(0..2)];
             let reply = [Reply::Found(7), Reply::Missing, Reply::Done, Reply::Refused(b"OOM")][rng.usize(0..4)];
-            recorder.reply(operation, times, 2, reply);
+            recorder.reply(&Job { size: 2, ..Job::new(operation, 0) }, times, reply);
             match reply {
                 _ if times.intended < 1000 => early += 1,
                 Reply::Refused(_) => refused += 1,
@@ -427,7 +432,8 @@ mod tests {
     fn a_server_that_makes_up_errors_fills_no_memory() {
         let mut recorder = Recorder::new(0, false);
         for number in 0..1000 {
-            recorder.reply(Operation::Get, Times::default(), 0, Reply::Refused(format!("E{number}").as_bytes()));
+            let job = Job::new(Operation::Get, 0);
+            recorder.reply(&job, Times::default(), Reply::Refused(format!("E{number}").as_bytes()));
         }
         let tally = recorder.finish();
         assert_eq!((tally.errors.len(), tally.errors_count()), (KINDS_MOST + 1, 1000));

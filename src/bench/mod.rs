@@ -101,6 +101,9 @@ pub struct Summary {
     pub tally: Tally,
     /// From the end of the warm-up until the last reply.
     pub elapsed: Duration,
+    /// Requests that were sent because it was time to, or an answer had come: not those that wrote what others had
+    /// missed.
+    pub sent: u64,
     /// Requests of an open loop that were due, and never sent: all connections were busy.
     pub unsent: u64,
     /// Requests that were sent, and never answered.

@@ -89,6 +89,8 @@ pub struct Part {
     pub tally: Tally,
     /// For how long.
     pub elapsed: Duration,
+    /// What was sent because it was due.
+    pub sent: u64,
     /// What was due and never sent.
     pub unsent: u64,
     /// What was sent and never answered.
@@ -102,7 +104,7 @@ impl Part {
     #[must_use]
     pub fn failed(recorder: Recorder, trouble: String) -> Part {
         let (tally, elapsed) = (recorder.finish(), Duration::ZERO);
-        Part { tally, elapsed, unsent: 0, unanswered: 0, trouble: Some(trouble) }
+        Part { tally, elapsed, sent: 0, unsent: 0, unanswered: 0, trouble: Some(trouble) }
     }
 }
 
@@ -218,6 +220,7 @@ fn summary(parts: Vec<Part>, cpu: Duration, interrupted: bool) -> Summary {
     for part in parts {
         all.tally.add(&part.tally);
         all.elapsed = all.elapsed.max(part.elapsed);
+        all.sent += part.sent;
         all.unsent += part.unsent;
         all.unanswered += part.unanswered;
         all.trouble = all.trouble.or(part.trouble);

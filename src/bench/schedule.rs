@@ -33,7 +33,9 @@ pub struct Schedule {
     pub from: u64,
     /// Until when; `u64::MAX` for as long as it takes.
     until: u64,
-    /// How many are still to be sent that count.
+    /// How many were sent that count.
+    pub sent: u64,
+    /// How many are still to be.
     left: u64,
     open: Option<Clock>,
 }
@@ -62,7 +64,7 @@ impl Schedule {
             Pace::Closed => None,
             Pace::Open(rate) => Some(Clock { every: 1e9 / rate, next: nth, step }),
         };
-        Schedule { from, until, left, open }
+        Schedule { from, until, sent: 0, left, open }
     }
 
     /// Whether requests are sent when it is time to.
@@ -89,6 +91,7 @@ impl Schedule {
     pub fn take(&mut self, due: u64) {
         if due >= self.from {
             self.left -= 1;
+            self.sent += 1;
         }
         if let Some(clock) = &mut self.open {
             clock.next += clock.step;

@@ -45,6 +45,7 @@ impl Worker<'_> {
         let now = self.signal.now();
         Part {
             elapsed: Duration::from_nanos(now.saturating_sub(self.schedule.from)),
+            sent: self.schedule.sent,
             unsent: self.schedule.overdue(now),
             unanswered: u64::from(trouble.is_some()),
             tally: recorder.finish(),
@@ -72,7 +73,7 @@ impl Worker<'_> {
             if let (Some(time), Operation::Get, Reply::Missing) = (self.cache_aside, job.operation, reply) {
                 let until = self.signal.now().saturating_add(nanos(time));
                 if self.computes(until) {
-                    let job = self.workload.fill(job.key);
+                    let job = self.workload.write_back(job.key);
                     let intended = if self.schedule.is_open() { until } else { self.signal.now() };
                     self.does(&job, intended, backend, recorder, samples.as_mut())?;
                 }
@@ -112,7 +113,7 @@ impl Worker<'_> {
             Err(Error { kind: ErrorKind::Unreachable, message, .. }) => return Err(message),
             Err(error) => (Reply::Refused(kind(error.kind)), None),
         };
-        recorder.reply(job.operation, Times { intended, sent, done }, job.size, reply);
+        recorder.reply(job, Times { intended, sent, done }, reply);
         if let Some(samples) = samples.filter(|_| recorder.counts(intended)) {
             let (reads, waiting) = samples.parts();
             waiting.replied(job, reply, value.filter(|_| reads.draw()));

@@ -118,6 +118,8 @@ pub struct Job {
     pub size: u32,
     /// Whether it is a read that shall find nothing.
     pub absent: bool,
+    /// Whether it writes what a read has missed: nobody asked for that beside the read.
+    pub writes_back: bool,
     /// Of the tag of the key, where tags have values.
     pub generation: u32,
     /// Whether the server is asked for the values of tags first, as a library would.
@@ -128,7 +130,7 @@ impl Job {
     /// One without a value and without a tag.
     #[must_use]
     pub fn new(operation: Operation, key: u32) -> Job {
-        Job { operation, key, offset: 0, size: 0, absent: false, generation: 0, asks_tags: false }
+        Job { operation, key, offset: 0, size: 0, absent: false, writes_back: false, generation: 0, asks_tags: false }
     }
 
     /// What it is done to.
@@ -246,7 +248,12 @@ impl Workload {
         self.tag(Job { absent, ..Job::new(operation, key) })
     }
 
-    /// A job that writes `key`, whatever the mix: before the load, or after a miss.
+    /// A job that writes `key` after a miss, whatever the mix.
+    pub fn write_back(&mut self, key: u32) -> Job {
+        Job { writes_back: true, ..self.fill(key) }
+    }
+
+    /// A job that writes `key`, whatever the mix.
     pub fn fill(&mut self, key: u32) -> Job {
         let (offset, size) = self.sizes.draw(&mut self.rng);
         self.tag(Job { offset, size, ..Job::new(Operation::Set, key) })

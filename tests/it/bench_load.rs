@@ -271,6 +271,25 @@ fn what_is_not_found_is_computed_and_written_while_others_go_on() {
     }
 }
 
+/// Each read is a miss that is written a moment later, which nobody asked for: twice the rate is done.
+#[test]
+fn what_is_written_after_a_miss_is_none_of_the_rate_that_was_asked_for() {
+    let (server, env) = (Server::start(&[]), Env::new());
+    let misses = ["bench", "--no-preload", "--mix", "get", "--cache-aside=1ms", "--key-count", "100000"];
+    let told = record(&env, &server.url(), &[&misses[..], &["--rate", "200", "--duration", "2s"]].concat());
+    let [asked, sent, achieved] = ["asked", "sent", "achieved"].map(|name| number(&told, &format!("/offered/{name}")));
+    assert_eq!((asked, sent, &told["offered"]["overloaded"]), (200.0, 200.0, &false.into()), "{told}");
+    assert!((190.0..=200.0).contains(&achieved) && number(&told, "/throughput") > 370.0, "{told}");
+    let text = env.ok([&["-b", &server.url()], &misses[..], &["--rate", "200", "--duration", "1s"]].concat());
+    assert!(text.contains("offered 200/s, achieved 200/s\n") || text.contains("offered 200/s, achieved 19"), "{text}");
+    let told = record(&env, "dummy:", &[&misses[..], &["--sweep=5s", "--clients", "4"]].concat());
+    for step in told["sweep"]["steps"].as_array().unwrap() {
+        let [asked, sent, achieved] = ["/asked", "/sent", "/achieved"].map(|name| number(step, name));
+        // A step takes a sixth of a second: one request more is six a second.
+        assert!(sent <= asked * 1.02 + 7.0 && achieved <= asked * 1.02 + 7.0, "{step}");
+    }
+}
+
 #[test]
 fn tags_are_asked_for_and_invalidated_as_the_library_does() {
     let (server, env) = (Server::start(&[]), Env::new());

@@ -66,6 +66,40 @@ pub fn ratio(part: f64, whole: f64) -> f64 {
     if whole > 0.0 { part / whole } else { 0.0 }
 }
 
+/// Operations of a run that were asked for, and done: what is written after a miss comes beside them.
+fn done_as_asked(tally: &Tally) -> u64 {
+    let done: u64 = tally.operations.iter().flatten().map(|one| one.latency.len()).sum();
+    done - tally.written_back
+}
+
+/// The one in the middle, or between the two that are; 0 of none.
+fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_unstable_by(f64::total_cmp);
+    match figures.len() {
+        0 => 0.0,
+        odd if odd % 2 == 1 => figures[odd / 2],
+        even => (figures[even / 2 - 1] + figures[even / 2]) / 2.0,
+    }
+}
+
+/// Requests a second of an open loop.
+#[derive(Clone, Copy, Default)]
+pub struct Offered {
+    /// Asked for.
+    pub asked: f64,
+    /// Sent.
+    pub sent: f64,
+    /// Done: the median of the runs.
+    pub achieved: f64,
+}
+
+impl Offered {
+    /// Whether less was sent than was asked for.
+    fn is_overload(&self) -> bool {
+        self.sent < self.asked * KEPT
+    }
+}
+
 /// How many seconds a run took. The last request of an open loop may come long before the loop's end.
 fn lasted(plan: &Plan, run: &Summary) -> f64 {
     match (plan.pace, plan.end) {
@@ -87,13 +121,7 @@ impl<'a> Report<'a> {
         runs.iter().for_each(|run| tally.add(&run.tally));
         let done = |run: &Summary| run.tally.operations.iter().flatten().map(|one| one.latency.len()).sum();
         let throughputs: Vec<f64> = runs.iter().map(|run| ratio(real(done(run)), lasted(plan, run))).collect();
-        let mut sorted = throughputs.clone();
-        sorted.sort_unstable_by(f64::total_cmp);
-        let throughput = match sorted.len() {
-            0 => 0.0,
-            odd if odd % 2 == 1 => sorted[odd / 2],
-            even => (sorted[even / 2 - 1] + sorted[even / 2]) / 2.0,
-        };
+        let throughput = median(throughputs.clone());
         Report { plan, setting, all: tally.all(), tally, throughput, runs, throughputs, before, after, sweep: None }
     }
 
@@ -150,10 +178,15 @@ impl<'a> Report<'a> {
         both.into_iter().filter_map(|(name, took)| Some((name, took?)))
     }
 
-    /// Requests a second of an open loop: asked for, and sent.
-    pub fn offered(&self) -> Option<(f64, f64)> {
-        let Pace::Open(rate) = self.plan.pace else { return None };
-        let sent = self.all.latency.len() + self.tally.errors_count() + self.sum(|run| run.unanswered);
+    /// How many operations were asked for and done.
+    pub fn done_as_asked(&self) -> u64 {
+        done_as_asked(&self.tally)
+    }
+
+    /// What became of the rate of an open loop.
+    pub fn offered(&self) -> Option<Offered> {
+        let Pace::Open(asked) = self.plan.pace else { return None };
+        let sent = self.sum(|run| run.sent);
         // The last replies come after the last requests: they are no part of the time to send in.
         let seconds = match self.plan.end {
             End::After(time) if self.runs.iter().all(Summary::is_whole) => {
@@ -161,7 +194,9 @@ impl<'a> Report<'a> {
             }
             _ => self.seconds(),
         };
-        Some((rate, ratio(real(sent), seconds)))
+        let achieved = |run: &Summary| ratio(real(done_as_asked(&run.tally)), lasted(self.plan, run));
+        let achieved = median(self.runs.iter().map(achieved).collect());
+        Some(Offered { asked, sent: ratio(real(sent), seconds), achieved })
     }
 
     /// By Little's law, requests in flight are the rate by the time that each takes: of those that a closed
@@ -269,11 +304,12 @@ impl Report<'_> {
                 [second.latency(0.5), second.latency(0.99), second.latency_max].map(|ns| us(real(ns)));
             json!({"done": second.done, "errors": second.errors, "p50_us": p50, "p99_us": p99, "latency_max_us": max})
         };
-        let offered = self.offered().map(|(asked, sent)| {
+        let offered = self.offered().map(|offered| {
+            let Offered { asked, sent, achieved } = offered;
             let lateness = self.tally.lateness.as_ref().map(latencies);
             json!({
-                "asked": rounded(asked), "sent": rounded(sent), "unsent": self.sum(|run| run.unsent),
-                "overloaded": sent < asked * KEPT, "lateness_us": lateness,
+                "asked": rounded(asked), "sent": rounded(sent), "achieved": rounded(achieved),
+                "unsent": self.sum(|run| run.unsent), "overloaded": offered.is_overload(), "lateness_us": lateness,
             })
         });
         let errors = self.tally.errors.iter().map(|(kind, count)| (kind.clone(), json!(count)));
@@ -519,25 +555,20 @@ impl Report<'_> {
 
     /// What the latencies mean.
     fn pace_sentences(&self) -> Vec<String> {
-        let Some((asked, sent)) = self.offered() else {
+        let Some(offered) = self.offered() else {
             let closed = "closed loop: a slow answer delays the next question, so waiting is hidden; --rate shows it";
             let law = |law| format!("Little's law: rate x mean latency is {law:.3} of the requests in flight");
             return [closed.to_owned()].into_iter().chain(self.littles_law().map(law)).collect();
         };
         let mut lines = Vec::new();
-        let achieved = grouped(self.throughput);
+        let (asked, achieved) = (grouped(offered.asked), grouped(offered.achieved));
         let unsent = match self.sum(|run| run.unsent) {
             0 => String::new(),
             unsent => format!("; {} were due and never sent", render::grouped(unsent)),
         };
-        lines.push(match sent < asked * KEPT {
-            true => {
-                format!(
-                    "offered {}/s, achieved {achieved}/s: overloaded, latencies include backlog{unsent}",
-                    grouped(asked)
-                )
-            }
-            false => format!("offered {}/s, achieved {achieved}/s{unsent}", grouped(asked)),
+        lines.push(match offered.is_overload() {
+            true => format!("offered {asked}/s, achieved {achieved}/s: overloaded, latencies include backlog{unsent}"),
+            false => format!("offered {asked}/s, achieved {achieved}/s{unsent}"),
         });
         if let Some(service) = &self.tally.service {
             let at = |quantile| time(real(service.value_at_quantile(quantile)));

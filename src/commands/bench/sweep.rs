@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
-use super::show::{Report, Setting, grouped, real, rounded, time, us};
+use super::show::{Offered, Report, Setting, grouped, real, rounded, time, us};
 use super::{Measurement, Site};
 use crate::backend::{Backend, Server};
 use crate::bench::sweep::{Bearing, STEPS_MOST, Search, Tried};
@@ -91,15 +91,15 @@ impl Sweep {
     fn add(&mut self, plan: &Plan, time: Duration, summary: &Summary, search: &mut Search) -> Bearing {
         let nothing = Server::default();
         let report = Report::new(plan, Setting::default(), vec![summary.clone()], &nothing, &nothing);
-        let (asked, sent) = report.offered().unwrap_or_default();
+        let Offered { asked, sent, .. } = report.offered().unwrap_or_default();
         // What was sent after its time, though it was due before, was not achieved in it. That the last replies come
         // later than the last requests is no delay.
         let served = report.tally.service.as_ref().map_or(0, |service| service.value_at_quantile(0.99));
         let sending = summary.elapsed.saturating_sub(Duration::from_nanos(served)).max(time);
-        let achieved = real(report.all.latency.len()) / sending.as_secs_f64();
+        let done = report.done_as_asked();
+        let achieved = real(done) / sending.as_secs_f64();
         let latencies = QUANTILES.map(|(_, quantile)| report.all.latency.value_at_quantile(quantile));
         // Of 31.25 a second 6 or 7 fall into a fifth of one: what is a request short is none.
-        let done = report.all.latency.len();
         let judged = if done > 0 { real(done + 1) / sending.as_secs_f64() } else { 0.0 };
         let bearing = search.tell(&Tried { asked, achieved: judged, p99: latencies[1] });
         self.steps.push(Step {
