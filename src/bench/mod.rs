@@ -7,6 +7,7 @@
 //! poller     waiting for connections      engine     an event loop, for servers
 //! worker     a thread a client, for all other stores
 //! run        the threads, from start to end
+//! entries    what is written before and deleted after
 //! compare    whether one set of runs is faster than another
 //! sweep      the search for the highest rate that is borne
 //! ```
@@ -18,6 +19,7 @@
 mod coding;
 pub mod compare;
 mod engine;
+mod entries;
 mod histogram;
 mod names;
 mod poller;
@@ -31,6 +33,7 @@ mod workload;
 use std::time::Duration;
 
 pub use self::coding::Coding;
+pub use self::entries::Entries;
 pub use self::histogram::{Measured, Second, Tally};
 pub use self::names::{Family, Names};
 pub use self::run::{Progress, allow_files, run};
@@ -38,9 +41,8 @@ pub use self::schedule::{End, Pace};
 pub use self::wire::Protocol;
 use self::workload::Workload;
 pub use self::workload::{Distribution, Mix, Operation, Sizes, Values};
-use crate::backend::{Backend, Connect, Cursor, Dial, Error};
-use crate::entry::{Expiry, StoredKey, Write};
-use crate::interrupt::Interrupt;
+use crate::backend::{Connect, Dial};
+use crate::entry::{Expiry, StoredKey};
 
 /// Where the load goes.
 pub enum Target<'a> {
@@ -124,15 +126,6 @@ impl Summary {
     }
 }
 
-/// Entries that are written or deleted at once.
-const BATCH: usize = 1000;
-
-/// The field that keeps a Redis hash: not the name of any entry.
-const KEEPER: &[u8] = b"cachectl:bench";
-
-/// Bytes of values that are written at once, more or less.
-const BATCH_BYTES: usize = 1 << 20;
-
 impl Plan {
     /// What thread `nth` asks for.
     fn workload(&self, nth: usize) -> Workload {
@@ -156,68 +149,9 @@ impl Plan {
         self.mix[operation as usize] > 0
     }
 
-    /// Writes all entries, so that reads find them. `told` hears how many there are.
-    ///
-    /// # Errors
-    /// The backend's.
-    pub fn preload(
-        &self,
-        backend: &mut dyn Backend,
-        interrupt: &Interrupt,
-        mut told: impl FnMut(u64),
-    ) -> Result<(), Error> {
-        // Another chance than that of any thread.
-        let mut workload = self.workload(usize::MAX);
-        let (mut writes, mut bytes) = (Vec::new(), 0);
-        for key in 0..self.keys {
-            let job = workload.fill(key);
-            let (name, value) = (self.names.of(Family::Entry, key, 0), self.values.of(&job));
-            bytes += value.len();
-            let write = worker::write(name, value, self.values.flags(), self.expiry());
-            writes.push(Write { tag: self.own_tag(key), ..write });
-            if writes.len() == BATCH || bytes > BATCH_BYTES || key + 1 == self.keys {
-                if interrupt.is_set() {
-                    return Ok(());
-                }
-                backend.set_many(&writes)?;
-                (writes, bytes) = (Vec::new(), 0);
-                told(u64::from(key) + 1);
-            }
-        }
-        Ok(())
-    }
-
-    /// Writes what must be there before the load, each with its ttl, which it would not have if the load made it: the
-    /// values of tags, counters, and one field of each Redis hash, which keeps the hash and its ttl when all others go.
-    ///
-    /// # Errors
-    /// The backend's.
-    pub fn prepare(&self, backend: &mut dyn Backend, interrupt: &Interrupt) -> Result<(), Error> {
-        let hashes = self.hashes();
-        let field = |hash: &StoredKey| StoredKey { field: Some(KEEPER.to_vec()), ..hash.clone() };
-        let keepers = hashes.iter().map(|hash| worker::write(field(hash), b"", 0, self.expiry()));
-        self.write_all(keepers, backend, interrupt)?;
-        for hashes in hashes.chunks(BATCH) {
-            backend.expire_many(hashes, self.expiry())?;
-        }
-        let tags = self.names.tags().map(|(key, value)| worker::write(key, &value, 0, self.expiry()));
-        self.write_all(tags, backend, interrupt)?;
-        let counters = if self.has(Operation::Incr) { self.keys } else { 0 };
-        let counter = |key| worker::write(self.names.of(Family::Counter, key, 0), b"0", 0, self.expiry());
-        self.write_all((0..counters).map(counter), backend, interrupt)
-    }
-
-    fn write_all(
-        &self,
-        writes: impl Iterator<Item = Write>,
-        backend: &mut dyn Backend,
-        interrupt: &Interrupt,
-    ) -> Result<(), Error> {
-        let mut writes = writes.peekable();
-        while writes.peek().is_some() && !interrupt.is_set() {
-            backend.set_many(&writes.by_ref().take(BATCH).collect::<Vec<_>>())?;
-        }
-        Ok(())
+    /// How many counters there are.
+    fn counters(&self) -> u32 {
+        if self.has(Operation::Incr) { self.keys } else { 0 }
     }
 
     /// The Redis hashes that entries are in, where they are in any.
@@ -232,36 +166,4 @@ impl Plan {
         keys.dedup();
         keys.into_iter().map(StoredKey::new).collect()
     }
-
-    /// Deletes all entries that the run may have written, and what it wrote before.
-    ///
-    /// # Errors
-    /// The backend's.
-    pub fn remove(&self, backend: &mut dyn Backend) -> Result<(), Error> {
-        if self.names.has_hashes() {
-            return delete_all(self.hashes().into_iter(), backend);
-        }
-        let swept = self.names.swept();
-        let entries = if swept.is_some() { 0 } else { self.keys };
-        if let Some(pattern) = swept {
-            let mut cursor = Some(Cursor::Start);
-            while let Some(at) = cursor {
-                let page = backend.scan(&pattern, None, at)?;
-                backend.delete_many(&page.keys)?;
-                cursor = page.next;
-            }
-        }
-        let entries = (0..entries).map(|key| self.names.of(Family::Entry, key, 0));
-        let counters = if self.has(Operation::Incr) { self.keys } else { 0 };
-        let counters = (0..counters).map(|key| self.names.of(Family::Counter, key, 0));
-        delete_all(entries.chain(counters).chain(self.names.tags().map(|(key, _)| key)), backend)
-    }
-}
-
-fn delete_all(keys: impl Iterator<Item = StoredKey>, backend: &mut dyn Backend) -> Result<(), Error> {
-    let mut keys = keys.peekable();
-    while keys.peek().is_some() {
-        backend.delete_many(&keys.by_ref().take(BATCH).collect::<Vec<_>>())?;
-    }
-    Ok(())
 }

@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 use super::read::{Reader, Reading, Unread};
 use super::{Cache, Error};
 use crate::backend::survey::{Observation, Observer, Plan, Surveyed};
-use crate::backend::{Heat, Search};
+use crate::backend::{ErrorKind, Heat, Search};
 use crate::layout::Layout;
 
 /// Who watches a survey.
@@ -32,12 +32,15 @@ pub struct Valued {
 }
 
 impl Cache {
-    /// How many entries the backend holds, whatever the layout; `None` where it does not say.
+    /// How many entries the backend holds, whatever the layout; `None` where it does not say, or not to this user.
     ///
     /// # Errors
     /// The backend's.
     pub fn count(&mut self) -> Result<Option<u64>, Error> {
-        Ok(self.backend.count()?)
+        match self.backend.count() {
+            Err(error) if error.kind == ErrorKind::Denied => Ok(None),
+            counted => Ok(counted?),
+        }
     }
 
     /// The most used keys, as [`Backend::hottest`](crate::backend::Backend::hottest).

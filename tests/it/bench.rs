@@ -195,6 +195,37 @@ fn who_else_uses_the_server_is_not_disturbed_unasked() {
 }
 
 #[test]
+fn who_may_not_log_in_count_or_write_is_told_so_and_leaves_nothing() {
+    let guarded = Server::start(&["--requirepass", "s3cret"]);
+    let users =
+        ["counts on >pw ~* +@all -dbsize -set", "writes on >pw ~* +@all -dbsize", "reads on >pw ~* +@all -dbsize -set"];
+    let users: Vec<&str> = users.iter().flat_map(|user| ["--user"].into_iter().chain(user.split(' '))).collect();
+    let server = Server::start(&users);
+    server.command(&[b"ACL", b"SETUSER", b"counts", b"+dbsize"]);
+    let at = |user: &str| server.url().replace("redis://", &format!("redis://{user}:pw@"));
+    let (reads, env) = (["--no-preload", "--mix", "get"], Env::new());
+    for (url, more, part) in [
+        (guarded.url(), &[][..], "NOAUTH"),
+        (guarded.url(), &["--yes"], "NOAUTH"),
+        (guarded.url(), &reads, "NOAUTH"),
+        (at("writes"), &[], "(--yes goes on where this user may write): cannot count keys"),
+        (at("reads"), &["--yes"], "cannot put load on it: cannot set"),
+        (at("reads"), &["--yes", "--no-preload", "--mix", "get"], "cannot put load on it: cannot set"),
+        (at("counts"), &[], "cannot write the keys"),
+    ] {
+        let told = env.fails([&["-b", &url, "bench", "--requests", "10"], more].concat(), 4);
+        assert!(told.contains(part) && told.contains("the server says"), "{part}: {told}");
+        assert!(!told.contains("may be left"), "{told}");
+        assert!(part != "NOAUTH" || !told.contains("--yes"), "{told}");
+    }
+    let ran = env.run(["-b", &at("writes"), "bench", "--requests", "100", "--yes"]);
+    assert!(ran.status == Some(0) && !ran.stderr().contains("may be left"), "{ran}");
+    let ran = env.run([&["-b", &at("counts"), "bench", "--requests", "100"], &reads[..]].concat());
+    assert!(ran.status == Some(0) && !ran.stderr().contains("may be left"), "{ran}");
+    assert_eq!(keys_left(&server), 0);
+}
+
+#[test]
 fn what_goes_wrong_is_an_error_or_counted_and_never_a_hang() {
     let env = Env::new().within(Duration::from_secs(30));
     let free = crate::server::free_port();
@@ -450,6 +481,7 @@ fn a_replica_that_may_not_be_written_to_is_told_or_counted() {
     let env = Env::new();
     let refused = env.fails(["-b", &replica.url(), "bench", "--requests", "10"], 5);
     assert!(refused.contains("cannot write the keys") && refused.contains("READONLY"), "{refused}");
+    assert!(!refused.contains("may be left"), "{refused}");
     let told = bench(&replica.url(), &["--no-preload", "--mix", "get=1,set=1", "--requests", "200"]);
     let refusals = number(&told, "/errors_by_kind/READONLY");
     assert!(refusals > 50.0 && refusals + number(&told, "/count") == 200.0, "{told}");

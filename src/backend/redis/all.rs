@@ -10,14 +10,14 @@ use crate::backend::survey::{Observation, Observer, Plan, Sample, Surveyed};
 use crate::backend::{Error, ErrorKind, Server};
 use crate::limits::Limits;
 
-/// How many keys there are; `None` where the user may not ask, or not all answer.
+/// How many keys there are; `None` where not all answer, or the server has no such command.
 pub fn count(nodes: &mut Nodes) -> Result<Option<u64>, Error> {
     let mut sum = 0_u64;
     let primaries = nodes.primaries()?;
     for count in counts(nodes, &primaries) {
         match count {
             Ok(count) => sum = sum.saturating_add(count),
-            Err(Error { kind: ErrorKind::Denied | ErrorKind::Unsupported, .. }) => return Ok(None),
+            Err(Error { kind: ErrorKind::Unsupported, .. }) => return Ok(None),
             Err(Error { kind: ErrorKind::Unreachable, .. }) if primaries.len() > 1 => return Ok(None),
             Err(error) => return Err(error),
         }

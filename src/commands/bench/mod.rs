@@ -27,10 +27,10 @@ use self::threshold::Threshold;
 use self::values::{Objects, Source};
 use super::guard::{Effect, Yes};
 use super::{Global, arguments as typed, target};
-use crate::backend::{self, Backend, Connect, Dial, Options, Server};
+use crate::backend::{self, Backend, Connect, Dial, ErrorKind, Options, Server};
 use crate::bench::{
-    Distribution, End, Family, Mix, Names, Operation, Pace, Plan, Progress, Protocol, Sizes, Summary, Target, Values,
-    allow_files, run as load,
+    Distribution, End, Entries, Family, Mix, Names, Operation, Pace, Plan, Progress, Protocol, Sizes, Summary, Target,
+    Values, allow_files, run as load,
 };
 use crate::entry::{Kind, Ttl};
 use crate::exit::{Exit, Stop};
@@ -199,12 +199,13 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
         (plan.values, plan.sizes, plan.coding) = (values, sizes, coding);
         setting.values = Some((source.to_string(), form));
     }
-    if !args.yes.is_said() && !matches!(kind, Kind::Memory | Kind::Dummy) {
-        guard(cache.backend())?;
+    let mut entries = Entries::new(&plan);
+    if !matches!(kind, Kind::Memory | Kind::Dummy) {
+        guard(cache.backend(), &args.yes, &mut entries)?;
     }
     let site = Site { kind, dial, connect: &connect };
-    let measured = measure(args, &plan, &site, cache.backend(), &interrupt, printer);
-    remove(&plan, cache.backend(), &measured, &connect, printer);
+    let measured = measure(args, &plan, &mut entries, &site, cache.backend(), &interrupt, printer);
+    remove(&plan, &entries, cache.backend(), &measured, &connect, printer);
     let (plan, Measurement { runs, before, after, sweep }) = measured?;
     let report = Report::new(&plan, setting, runs, &before, &after).with_sweep(sweep);
     report.print(printer)?;
@@ -332,13 +333,23 @@ fn names(file: &OsString, kind: Kind, global: &Global) -> Result<Vec<Vec<u8>>> {
     }
 }
 
-/// Refuses a backend that somebody else uses too.
-fn guard(backend: &mut dyn Backend) -> Result<()> {
+/// Refuses a backend that somebody else uses too, unless that was said to be right; and one that takes no entries from
+/// this user, where it did not say so already by not letting them be counted.
+fn guard(backend: &mut dyn Backend, yes: &Yes, entries: &mut Entries<'_>) -> Result<()> {
     let label = backend.label().to_owned();
-    let has = match backend.count().context("cannot count its entries")? {
-        Some(0) => return Ok(()),
-        Some(count) => format!("has {}", render::count(count, "other entry", "other entries")),
-        None => "does not say whether it has other entries".to_owned(),
+    let has = match backend.count() {
+        Ok(Some(0)) => return Ok(()),
+        Ok(_) if yes.is_said() => return Ok(()),
+        Ok(Some(count)) => format!("has {}", render::count(count, "other entry", "other entries")),
+        Ok(None) => "does not say whether it has other entries".to_owned(),
+        Err(error) if error.kind == ErrorKind::Denied && yes.is_said() => {
+            return entries.try_one(backend).context("cannot put load on it");
+        }
+        Err(error) => {
+            // Who has not logged in may write nothing either.
+            let todo = if error.message.contains("NOPERM") { " (--yes goes on where this user may write)" } else { "" };
+            return Err(error).context(format!("cannot tell whether {label} has other entries{todo}"));
+        }
     };
     let why = "whoever uses it will notice, and where memory is short entries may be evicted";
     Err(Stop::refused(format!("{label} {has}: {why} (--yes goes on all the same)")).into())
@@ -373,20 +384,23 @@ struct Measurement {
 fn measure(
     args: &Args,
     plan: &Plan,
+    entries: &mut Entries<'_>,
     site: &Site<'_>,
     control: &mut dyn Backend,
     interrupt: &Interrupt,
     printer: &mut Printer,
 ) -> Result<(Plan, Measurement)> {
-    plan.prepare(control, interrupt).context("cannot write what the load needs")?;
+    entries.prepare(control, interrupt).context("cannot write what the load needs")?;
     if !args.no_preload {
         let mut progress = printer.progress_of("writing keys", Some(u64::from(plan.keys)));
-        plan.preload(control, interrupt, |count| progress.set(count)).context("cannot write the keys")?;
+        entries.preload(control, interrupt, |count| progress.set(count)).context("cannot write the keys")?;
     }
-    match args.sweep {
+    let measured = match args.sweep {
         Some(bound) => sweep::measure(bound, plan, site, control, interrupt, printer),
-        None => Ok((plan.clone(), repeat(args.runs, plan, site, control, interrupt, printer)?)),
-    }
+        None => repeat(args.runs, plan, site, control, interrupt, printer).map(|measured| (plan.clone(), measured)),
+    };
+    entries.loaded(measured.as_ref().ok().map(|(_, measured)| measured.runs.as_slice()));
+    measured
 }
 
 /// Does so many runs, until one fails.
@@ -425,6 +439,7 @@ fn repeat(
 /// Deletes the entries of the run. That it could not is said, and not what the run is judged by.
 fn remove(
     plan: &Plan,
+    entries: &Entries<'_>,
     control: &mut dyn Backend,
     measured: &Result<(Plan, Measurement)>,
     connect: &Connect,
@@ -435,8 +450,8 @@ fn remove(
         Err(_) => true,
     };
     let removed = match lost {
-        true => connect().and_then(|mut control| plan.remove(control.as_mut())),
-        false => plan.remove(control),
+        true => connect().and_then(|mut control| entries.remove(control.as_mut())),
+        false => entries.remove(control),
     };
     if let Err(error) = removed {
         let (prefix, ttl) = (escape::message(&plan.names.shown()), render::ttl(Ttl::Left(plan.ttl_s * 1000)));
