@@ -12,6 +12,7 @@ pub mod net;
 pub mod redis;
 mod reply;
 pub mod server;
+mod shards;
 pub mod survey;
 
 use std::fmt;
@@ -21,6 +22,7 @@ use std::time::Duration;
 
 pub use self::reply::Reply;
 pub use self::server::Server;
+pub use self::shards::{Dial, Shards};
 use self::survey::{Observer, Plan, Surveyed};
 use crate::entry::{Entry, Expiry, Facts, Kind, StoredKey, Write};
 use crate::limits::Limits;
@@ -165,9 +167,6 @@ fn added(key: &StoredKey, text: Option<&[u8]>, by: i64) -> Result<i64, Error> {
 /// A parsed URL: call it for a connection.
 pub type Connect = Box<dyn Fn() -> Result<Box<dyn Backend>, Error> + Send + Sync>;
 
-/// Opens a connection, logged in, for who speaks the server's protocol himself.
-pub type Dial = Box<dyn Fn() -> Result<net::Line, Error> + Send + Sync>;
-
 /// What a store can do of what is asked of all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Abilities {
@@ -279,12 +278,12 @@ pub fn kind(url: &str) -> Result<Kind, UrlError> {
 ///
 /// # Errors
 /// When no backend has the scheme, or the backend refuses the URL.
-pub fn dial(url: &str, options: &Options) -> Result<Option<Dial>, UrlError> {
-    match kind(url)? {
-        Kind::Redis => redis::dial(url, options).map(Some),
-        Kind::Memcached => memcached::dial(url, options).map(Some),
-        Kind::Disk | Kind::Memory | Kind::Dummy => Ok(None),
-    }
+pub fn dial(url: &str, options: &Options) -> Result<Option<Box<dyn Dial>>, UrlError> {
+    Ok(match kind(url)? {
+        Kind::Redis => Some(Box::new(redis::dial(url, options)?)),
+        Kind::Memcached => Some(Box::new(memcached::dial(url, options)?)),
+        Kind::Disk | Kind::Memory | Kind::Dummy => None,
+    })
 }
 
 fn row(url: &str) -> Result<&'static Row, UrlError> {

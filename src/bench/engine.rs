@@ -1,29 +1,32 @@
-//! One thread that keeps many connections to a server busy: an event loop that sends the next requests in
+//! One thread that keeps many connections to servers busy: an event loop that sends the next requests in
 //! the same turn in which the replies to others came, and looks at the clock once for each read.
 //!
-//! A request that waits for room in its socket is kept as what it asks, not as bytes: it is encoded again
-//! when there is room. So memory grows with the requests in flight, and not with their values.
+//! Its clients are as applications have them: each has a connection to every node of a cluster, and each request goes
+//! to the node that has its key. What a node says of keys that are elsewhere (MOVED, ASK) is followed; the latency of
+//! a request is from its first sending.
 
 use std::collections::VecDeque;
-use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::io::{self, ErrorKind};
 use std::mem;
-use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use super::coding::{Coding, Samples};
+use super::connection::{Connection, Flight, Odd, WRITE_MOST};
 use super::histogram::{Recorder, Times};
 use super::poller::{Native, Poller};
+use super::routes::Routes;
 use super::run::{Part, Signal};
 use super::schedule::{Schedule, nanos};
-use super::wire::{Malformed, Protocol, Reply, Request, Requests, Scanner};
+use super::wire::{Protocol, Reply, Requests};
 use super::workload::{Job, Operation, Workload};
 use crate::backend::net::Line;
+use crate::backend::redis::Detour;
 
 /// Bytes read at once. Larger ones do not stay in the processor's cache.
 const READ_MOST: usize = 64 << 10;
 
-/// Bytes written at once, more or less.
-const WRITE_MOST: usize = 64 << 10;
+/// How often in a row a request is sent elsewhere: Redis's own clients have 5 to 16.
+const HOPS_MOST: u8 = 16;
 
 /// For how long a thread with few connections looks for a reply before it sleeps: to sleep and to wake up
 /// takes longer than a reply does, for this thread and for the server, which is asked later then and has gone to
@@ -49,15 +52,17 @@ const WAIT_MOST: u64 = 50_000_000;
 
 /// What one thread is to do.
 pub struct Engine<'a> {
-    /// What the server speaks.
+    /// What the servers speak.
     pub protocol: Protocol,
-    /// What it is asked.
+    /// Where they are.
+    pub routes: &'a Routes<'a>,
+    /// What they are asked.
     pub workload: Workload,
     /// How.
     pub requests: Requests,
     /// When.
     pub schedule: Schedule,
-    /// How many requests a connection has in flight at most.
+    /// How many requests a client has in flight at most.
     pub pipeline: usize,
     /// For how long nothing may come.
     pub timeout: Duration,
@@ -69,38 +74,43 @@ pub struct Engine<'a> {
     pub signal: &'a Signal,
 }
 
-/// A request that has no reply yet.
-struct Flight {
-    job: Job,
-    intended: u64,
-    sent: u64,
-}
-
-struct Connection {
-    line: Line,
-    scanner: Scanner,
-    flights: VecDeque<Flight>,
-    /// How many of the last flights are not all sent.
-    unsent: usize,
-    /// Bytes of the first of those that are.
-    skip: usize,
-    /// How many more flights it would have if nothing were computed first.
+/// Who asks.
+#[derive(Default)]
+struct Client {
+    /// The connection to each node, where there is one.
+    lines: Vec<Option<usize>>,
+    in_flight: usize,
+    /// How many more it would have if nothing were computed first.
     computing: usize,
-    /// Whether it waits for room to write.
-    awaits_room: bool,
 }
 
-/// A value that is being computed: until when, by which connection, and for which key.
+/// Who answers.
+struct Node {
+    place: String,
+    in_flight: usize,
+    /// When something was heard of it, or it was asked after it had answered all.
+    heard: u64,
+}
+
+/// A value that is being computed: until when, by which client, and for which key.
 struct Computing {
     until: u64,
-    which: usize,
+    client: usize,
     key: u32,
+}
+
+/// A request that is not done yet, though it had a reply, and where that sends it.
+struct Onward {
+    flight: Flight,
+    detour: Option<Detour>,
 }
 
 /// The engine at work.
 struct Loop<'a, P> {
     engine: Engine<'a>,
+    clients: Vec<Client>,
     connections: Vec<Connection>,
+    nodes: Vec<Node>,
     poller: P,
     recorder: Recorder,
     /// In the order of their ends.
@@ -109,75 +119,72 @@ struct Loop<'a, P> {
     samples: Option<Samples<'a>>,
     input: Vec<u8>,
     output: Vec<u8>,
+    key: Vec<u8>,
+    /// Connections that have something to send.
+    touched: Vec<usize>,
+    onward: Vec<Onward>,
     in_flight: usize,
     spins: bool,
     /// How often it looked in vain lately, or was about to.
     vain: u32,
-    /// When something was heard, or first asked.
-    heard: u64,
-    /// Of an open loop: the connections that may send, each as often as it may.
+    /// Of an open loop: the clients that may send, each as often as it may.
     slots: VecDeque<usize>,
     /// Since when there has always been one.
     slots_since: u64,
 }
 
 impl Engine<'_> {
-    /// Goes on until the schedule is over or the signal says so, and all replies are there. What was
-    /// measured is there in any case, and why it ended early.
+    /// Goes on until the schedule is over or the signal says so, and all replies are there; of each client there is a
+    /// connection to each node. What was measured is there in any case, and why it ended early.
     #[must_use]
-    pub fn run(self, lines: Vec<Line>) -> Part {
+    pub fn run(self, lines: Vec<Vec<Line>>) -> Part {
         self.run_on::<Native>(lines)
     }
 
-    fn run_on<P: Poller>(self, lines: Vec<Line>) -> Part {
+    fn run_on<P: Poller>(self, lines: Vec<Vec<Line>>) -> Part {
         let recorder = Recorder::new(self.schedule.from, self.schedule.is_open());
         let poller = match P::new() {
             Ok(poller) => poller,
             Err(error) => return Part::failed(recorder, format!("cannot wait for connections: {error}")),
         };
-        let connection = |line| Connection {
-            line,
-            scanner: Scanner::new(self.requests.asks_tags()),
-            flights: VecDeque::with_capacity(self.pipeline.min(64)),
-            unsent: 0,
-            skip: 0,
-            computing: 0,
-            awaits_room: false,
-        };
-        let connections: Vec<Connection> = lines.into_iter().map(connection).collect();
-        let count = connections.len();
+        let (clients, count) = (lines.len(), lines.iter().map(Vec::len).sum::<usize>());
+        let slots = if self.schedule.is_open() { clients * self.pipeline } else { 0 };
         let mut turns = Loop {
             spins: count <= SPINNERS_MOST && !self.schedule.is_open(),
-            slots: (0..if self.schedule.is_open() { count * self.pipeline } else { 0 }).map(|at| at % count).collect(),
+            slots: (0..slots).map(|at| at % clients).collect(),
             computing: VecDeque::new(),
             samples: self.coding.map(|(coding, seed)| Samples::new(coding, seed)),
             engine: self,
-            connections,
+            clients: (0..clients).map(|_| Client::default()).collect(),
+            connections: Vec::with_capacity(count),
+            nodes: Vec::new(),
             poller,
             recorder,
             input: vec![0; READ_MOST],
             output: Vec::with_capacity(2 * WRITE_MOST),
+            key: Vec::new(),
+            touched: Vec::new(),
+            onward: Vec::new(),
             in_flight: 0,
             vain: 0,
-            heard: 0,
             slots_since: 0,
         };
-        let trouble = turns.run().err();
+        let trouble = turns.run(lines).err();
         turns.part(trouble)
     }
 }
 
 impl<P: Poller> Loop<'_, P> {
-    fn run(&mut self) -> Result<(), String> {
-        for which in 0..self.connections.len() {
-            let added = self.poller.add(which, &self.connections[which].line);
-            added.map_err(|error| format!("cannot wait for a connection: {error}"))?;
+    fn run(&mut self, lines: Vec<Vec<Line>>) -> Result<(), String> {
+        for (client, lines) in lines.into_iter().enumerate() {
+            for (node, line) in lines.into_iter().enumerate() {
+                self.connect(client, node, line)?;
+            }
         }
         let mut now = self.engine.signal.now();
-        self.heard = now;
         let mut ended = None;
-        for which in 0..self.connections.len() {
-            self.refill(which, now)?;
+        for client in 0..self.clients.len() {
+            self.refill(client, now)?;
             now = self.engine.signal.now();
         }
         loop {
@@ -210,16 +217,47 @@ impl<P: Poller> Loop<'_, P> {
         }
     }
 
+    /// Takes in a client's connection to a node.
+    fn connect(&mut self, client: usize, node: usize, line: Line) -> Result<(), String> {
+        for node in self.nodes.len()..=node {
+            let place = self.engine.routes.place(node).to_string();
+            self.nodes.push(Node { place, in_flight: 0, heard: 0 });
+        }
+        let which = self.connections.len();
+        let connection = Connection::new(line, client, node, &self.engine.requests);
+        let added = self.poller.add(which, &connection);
+        added.map_err(|error| format!("cannot wait for a connection: {error}"))?;
+        self.connections.push(connection);
+        let lines = &mut self.clients[client].lines;
+        lines.resize(lines.len().max(node + 1), None);
+        lines[node] = Some(which);
+        Ok(())
+    }
+
+    /// A client's connection to a node. To one that was not there at the beginning it is made now, for which all wait.
+    fn line_to(&mut self, client: usize, node: usize) -> Result<usize, String> {
+        if let Some(which) = self.clients[client].lines.get(node).copied().flatten() {
+            return Ok(which);
+        }
+        let line = self.engine.routes.line(node).map_err(|error| error.message)?;
+        self.connect(client, node, line)?;
+        Ok(self.connections.len() - 1)
+    }
+
     /// Refuses to wait for ever: for a server that says nothing, and after the end for one that never says all.
     fn check_time(&self, now: u64, ended: Option<u64>) -> Result<(), String> {
         let timeout = self.engine.timeout;
         let is_over = |since: u64| now.saturating_sub(since) > nanos(timeout);
-        match ended {
-            _ if self.in_flight == 0 => Ok(()),
-            _ if is_over(self.heard) => Err(format!("no answer within {timeout:?} (--timeout allows more)")),
-            Some(ended) if is_over(ended) => {
+        let mut busy = self.nodes.iter().filter(|node| node.in_flight > 0);
+        if let Some(Node { place, .. }) = busy.clone().find(|node| is_over(node.heard)) {
+            return Err(format!("no answer from {place} within {timeout:?} (--timeout allows more)"));
+        }
+        match busy.next() {
+            Some(Node { place, .. }) if ended.is_some_and(is_over) => {
                 let count = self.in_flight;
-                Err(format!("{count} answers were missing {timeout:?} after the end (--timeout allows more)"))
+                Err(format!(
+                    "{count} answers, some from {place}, were missing {timeout:?} after the end (--timeout allows more)"
+                ))
             }
             _ => Ok(()),
         }
@@ -255,12 +293,12 @@ impl<P: Poller> Loop<'_, P> {
         self.engine.schedule.due(now).filter(|_| !self.engine.signal.is_stopped())
     }
 
-    /// In an open loop, sends what is due by now and has a connection; when the next is due.
+    /// In an open loop, sends what is due by now and has a client; when the next is due.
     fn send_due(&mut self, now: &mut u64) -> Result<Option<u64>, String> {
         loop {
             let due = self.due(*now);
             let Some(at) = due.filter(|at| *at <= *now && self.engine.schedule.is_open()) else { return Ok(due) };
-            let Some(which) = self.slots.pop_front() else { return Ok(due) };
+            let Some(client) = self.slots.pop_front() else { return Ok(due) };
             self.engine.schedule.take(at);
             if at >= self.slots_since {
                 self.recorder.late(at, *now - at);
@@ -268,9 +306,9 @@ impl<P: Poller> Loop<'_, P> {
             if self.slots.is_empty() {
                 self.slots_since = u64::MAX;
             }
-            let flight = Flight { job: self.engine.workload.draw(), intended: at, sent: *now };
-            self.push(which, flight);
-            self.flush(which)?;
+            let job = self.engine.workload.draw();
+            self.ask(client, job, at, *now)?;
+            self.flush_touched()?;
             *now = self.engine.signal.now();
         }
     }
@@ -280,62 +318,82 @@ impl<P: Poller> Loop<'_, P> {
         if self.engine.signal.is_stopped() || self.engine.schedule.is_over(now) {
             self.computing.clear();
         }
-        while let Some(&Computing { until, which, key }) = self.computing.front().filter(|next| next.until <= now) {
+        while let Some(&Computing { until, client, key }) = self.computing.front().filter(|next| next.until <= now) {
             self.computing.pop_front();
-            self.connections[which].computing -= 1;
+            self.clients[client].computing -= 1;
             let job = self.engine.workload.write_back(key);
-            let intended = if self.engine.schedule.is_open() { until } else { now };
-            self.push(which, Flight { job, intended, sent: now });
-            self.flush(which)?;
+            self.ask(client, job, if self.engine.schedule.is_open() { until } else { now }, now)?;
+            self.flush_touched()?;
         }
         Ok(())
     }
 
-    fn push(&mut self, which: usize, flight: Flight) {
-        let connection = &mut self.connections[which];
-        let sent = flight.sent;
-        connection.flights.push_back(flight);
-        connection.unsent += 1;
-        if self.in_flight == 0 {
-            self.heard = sent;
+    /// In a closed loop, has a client ask as much as there is room for: not each at once, for a write
+    /// takes longer than a request, but before the server runs out of them.
+    fn refill(&mut self, client: usize, now: u64) -> Result<(), String> {
+        let Client { in_flight, computing, .. } = self.clients[client];
+        let free = self.engine.pipeline - in_flight - computing;
+        if !self.engine.schedule.is_open() && free >= self.engine.pipeline.div_ceil(4) {
+            for _ in 0..free {
+                let Some(due) = self.due(now) else { break };
+                self.engine.schedule.take(due);
+                let job = self.engine.workload.draw();
+                self.ask(client, job, now, now)?;
+            }
         }
-        self.in_flight += 1;
+        // What follows on a reply is sent in any case.
+        self.flush_touched()
     }
 
-    /// In a closed loop, sends as many requests as there is room for: not each at once, for a write
-    /// takes longer than a request, but before the server runs out of them.
-    fn refill(&mut self, which: usize, now: u64) -> Result<(), String> {
-        let connection = &self.connections[which];
-        let free = self.engine.pipeline - connection.flights.len() - connection.computing;
-        if self.engine.schedule.is_open() || free < self.engine.pipeline.div_ceil(4) {
-            // What follows on a reply is sent all the same.
-            return if connection.unsent > 0 && !connection.awaits_room { self.flush(which) } else { Ok(()) };
+    /// Has a client do a job.
+    fn ask(&mut self, client: usize, job: Job, intended: u64, now: u64) -> Result<(), String> {
+        let flight = Flight { job, intended, sent: now, hops: 0, is_asking: false };
+        let node = self.node_of(&job);
+        let which = self.line_to(client, node)?;
+        self.push(which, flight, now);
+        Ok(())
+    }
+
+    /// The node for a job.
+    fn node_of(&mut self, job: &Job) -> usize {
+        match self.engine.routes.is_cluster() {
+            false => 0,
+            true => self.engine.routes.of(self.engine.requests.slot(job, &mut self.key)),
         }
-        for _ in 0..free {
-            let Some(due) = self.due(now) else { break };
-            self.engine.schedule.take(due);
-            let flight = Flight { job: self.engine.workload.draw(), intended: now, sent: now };
-            self.push(which, flight);
+    }
+
+    fn push(&mut self, which: usize, flight: Flight, now: u64) {
+        let connection = &mut self.connections[which];
+        let node = &mut self.nodes[connection.node];
+        if node.in_flight == 0 {
+            node.heard = now;
         }
-        self.flush(which)
+        node.in_flight += 1;
+        self.clients[connection.client].in_flight += 1;
+        self.in_flight += 1;
+        connection.push(flight);
+        if self.touched.last() != Some(&which) {
+            self.touched.push(which);
+        }
     }
 
     /// Reads what there is, counts the replies, and sends the next requests.
     fn receive(&mut self, which: usize) -> Result<(), String> {
         loop {
             let connection = &mut self.connections[which];
-            let count = match connection.line.read(&mut self.input) {
-                Ok(0) => return Err("the server closed a connection".to_owned()),
+            let client = connection.client;
+            let count = match connection.read(&mut self.input) {
+                Ok(0) => return Err(format!("{} closed a connection", self.place(which))),
                 Ok(count) => count,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) => return Err(lost(&error)),
+                Err(error) => return Err(self.lost(which, &error)),
             };
             let done = self.engine.signal.now();
             self.count(which, count, done)?;
-            self.refill(which, done)?;
-            let connection = &self.connections[which];
-            if !connection.line.reads_ahead() {
+            self.go_on(which, done)?;
+            self.refill(client, done)?;
+            if !self.connections[which].reads_ahead() {
                 // A connection whose socket has more is found again, after the others had their turn.
                 return Ok(());
             }
@@ -344,74 +402,102 @@ impl<P: Poller> Loop<'_, P> {
 
     /// Counts the replies in the first `count` bytes of the input.
     fn count(&mut self, which: usize, count: usize, done: u64) -> Result<(), String> {
-        let Loop { connections, input, recorder, computing, samples, in_flight, engine, slots, slots_since, .. } = self;
+        let Loop { engine, clients, connections, nodes, recorder, computing, samples, input, .. } = self;
+        let Loop { onward, in_flight, slots, slots_since, .. } = self;
         let (mut reads, mut waiting) = samples.as_mut().map(Samples::parts).unzip();
-        let clients = connections.len();
-        let Connection { scanner, flights, unsent, computing: computes, .. } = &mut connections[which];
+        let connection = &mut connections[which];
+        let (asker, node) = (connection.client, &mut nodes[connection.node]);
+        let client = &mut clients[asker];
         let open = engine.schedule.is_open();
-        let mut unasked = None;
         let keep = || reads.as_mut().is_some_and(|reads| reads.draw());
-        let scanned = scanner.scan(engine.protocol, &input[..count], keep, |reply, kept| {
-            if flights.len() <= *unsent {
-                unasked = Some(match reply {
-                    Reply::Refused(word) => format!(
-                        "the server said {} before it was asked anything: it may allow less than {clients} clients",
-                        String::from_utf8_lossy(word)
-                    ),
-                    _ => "the server sent a reply that nobody had asked for".to_owned(),
-                });
+        let scanned = connection.scan(engine.protocol, &input[..count], keep, |flight, reply, kept| {
+            node.in_flight -= 1;
+            client.in_flight -= 1;
+            *in_flight -= 1;
+            if let Some(next) = engine.onward(flight, reply) {
+                if let Some(detour) = &next.detour {
+                    recorder.sent_elsewhere(flight.intended, matches!(detour, Detour::Ask(..)));
+                }
+                onward.push(next);
                 return;
             }
-            let Some(Flight { job, intended, sent }) = flights.pop_front() else { return };
-            if job.asks_tags && !matches!(reply, Reply::Refused(_)) {
-                // The values of its tags are there: now for the entry itself.
-                flights.push_back(Flight { job: Job { asks_tags: false, ..job }, intended, sent });
-                *unsent += 1;
-                return;
-            }
+            let Flight { job, intended, sent, .. } = flight;
             recorder.reply(&job, Times { intended, sent, done }, reply);
             if let Some(waiting) = waiting.as_mut().filter(|_| recorder.counts(intended)) {
                 waiting.replied(&job, reply, kept);
             }
-            *in_flight -= 1;
             if let (Some(time), Operation::Get, Reply::Missing) = (engine.cache_aside, job.operation, reply) {
-                // Its connection is not free until what it computes is written.
-                computing.push_back(Computing { until: done.saturating_add(time), which, key: job.key });
-                *computes += 1;
+                // It is not free until what it computes is written.
+                computing.push_back(Computing { until: done.saturating_add(time), client: asker, key: job.key });
+                client.computing += 1;
             } else if open {
                 *slots_since = (*slots_since).min(done);
-                slots.push_back(which);
+                slots.push_back(asker);
             }
         });
-        self.heard = done;
-        match scanned {
-            Err(Malformed) => Err("the server sent what is not its protocol".to_owned()),
-            Ok(()) => unasked.map_or(Ok(()), Err),
+        node.heard = done;
+        let (place, clients) = (&node.place, clients.len());
+        scanned.map_err(|odd| match odd {
+            Odd::Malformed => format!("{place} sent what is not its protocol"),
+            Odd::Unasked(None) => format!("{place} sent a reply that nobody had asked for"),
+            Odd::Unasked(Some(word)) => {
+                format!("{place} said {word} before it was asked anything: it may allow less than {clients} clients")
+            }
+        })
+    }
+
+    /// Sends on what is not done yet, of what a connection had replies to.
+    fn go_on(&mut self, which: usize, now: u64) -> Result<(), String> {
+        if self.onward.is_empty() {
+            return Ok(());
         }
+        let (client, by) = (self.connections[which].client, self.connections[which].node);
+        let mut onward = mem::take(&mut self.onward);
+        for Onward { flight, detour } in onward.drain(..) {
+            let (node, is_asking) = match detour {
+                None => (self.node_of(&flight.job), false),
+                Some(detour) => self.engine.routes.follow(by, detour).map_err(|error| error.message)?,
+            };
+            let which = self.line_to(client, node)?;
+            if is_asking {
+                self.connections[which].push(Flight { is_asking, ..flight });
+            }
+            self.push(which, flight, now);
+        }
+        self.onward = onward;
+        Ok(())
+    }
+
+    /// Sends what waits, but where there was no room for it the last time.
+    fn flush_touched(&mut self) -> Result<(), String> {
+        while let Some(which) = self.touched.pop() {
+            if !self.connections[which].awaits_room {
+                self.flush(which)?;
+            }
+        }
+        Ok(())
     }
 
     /// Sends what the socket takes of what is not sent yet.
     fn flush(&mut self, which: usize) -> Result<(), String> {
         let connection = &mut self.connections[which];
-        while connection.unsent > 0 {
-            let (sent, all) = match connection.send(&self.engine.requests, &mut self.output) {
-                Ok(sent) => sent,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) => return Err(lost(&error)),
-            };
-            if !all {
-                connection.partly(&self.engine.requests, sent, &mut self.output);
-                break;
+        match connection.flush(&self.engine.requests, &mut self.output) {
+            Ok(None) => Ok(()),
+            Ok(Some(awaits_room)) => {
+                let changed = self.poller.await_room(which, &*connection, awaits_room);
+                changed.map_err(|error| format!("cannot wait for a connection: {error}"))
             }
+            Err(error) => Err(self.lost(which, &error)),
         }
-        connection.line.flush().map_err(|error| lost(&error))?;
-        let awaits_room = connection.unsent > 0 || connection.line.holds_back();
-        if mem::replace(&mut connection.awaits_room, awaits_room) != awaits_room {
-            let changed = self.poller.await_room(which, &connection.line, awaits_room);
-            changed.map_err(|error| format!("cannot wait for a connection: {error}"))?;
-        }
-        Ok(())
+    }
+
+    /// Where a connection leads.
+    fn place(&self, which: usize) -> &str {
+        &self.nodes[self.connections[which].node].place
+    }
+
+    fn lost(&self, which: usize, error: &io::Error) -> String {
+        format!("a connection to {} was lost: {error}", self.place(which))
     }
 
     fn part(self, trouble: Option<String>) -> Part {
@@ -428,68 +514,25 @@ impl<P: Poller> Loop<'_, P> {
     }
 }
 
-impl AsFd for Connection {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.line.as_fd()
-    }
-}
-
-impl Connection {
-    /// Writes requests that are not sent yet: how many bytes, those sent before included, and whether
-    /// that was all that was tried.
-    fn send(&mut self, requests: &Requests, output: &mut Vec<u8>) -> io::Result<(usize, bool)> {
-        output.clear();
-        let (mut count, mut around) = (0, None);
-        for flight in self.flights.range(self.flights.len() - self.unsent..) {
-            count += 1;
-            if let Request::Around(value, tail) = requests.encode(&flight.job, output) {
-                around = Some((value, tail));
-                break;
+impl Engine<'_> {
+    /// What a request that had a reply goes on with, where it is not done.
+    fn onward(&self, flight: Flight, reply: Reply<'_>) -> Option<Onward> {
+        match reply {
+            Reply::Elsewhere(words) if self.routes.is_cluster() && flight.hops < HOPS_MOST => {
+                let words = String::from_utf8_lossy(words);
+                let detour = words.split_once(' ').and_then(|(code, rest)| Detour::read(code, rest))?;
+                Some(Onward { flight: Flight { hops: flight.hops + 1, ..flight }, detour: Some(detour) })
             }
-            if output.len() >= WRITE_MOST {
-                break;
-            }
+            _ if flight.job.asks.is_none() || reply.refusal().is_some() => None,
+            // The values of its tags are there, or one of them: now for the next, or for the entry itself.
+            _ => Some(Onward { flight: Flight { job: self.requests.after(flight.job), ..flight }, detour: None }),
         }
-        let (total, sent) = match around {
-            None => (output.len(), self.line.write(&output[self.skip..])?),
-            Some((value, tail)) => {
-                let parts = &mut [IoSlice::new(output), IoSlice::new(value), IoSlice::new(tail)][..];
-                let mut parts = parts;
-                IoSlice::advance_slices(&mut parts, self.skip);
-                (output.len() + value.len() + tail.len(), self.line.write_vectored(parts)?)
-            }
-        };
-        let sent = self.skip + sent;
-        if sent == total {
-            self.unsent -= count;
-            self.skip = 0;
-        }
-        Ok((sent, sent == total))
     }
-
-    /// Finds out which requests are among the `sent` bytes.
-    fn partly(&mut self, requests: &Requests, mut sent: usize, output: &mut Vec<u8>) {
-        for flight in self.flights.range(self.flights.len() - self.unsent..) {
-            output.clear();
-            let rest = match requests.encode(&flight.job, output) {
-                Request::Whole => 0,
-                Request::Around(value, tail) => value.len() + tail.len(),
-            };
-            let Some(left) = sent.checked_sub(output.len() + rest) else { break };
-            sent = left;
-            self.unsent -= 1;
-        }
-        self.skip = sent;
-    }
-}
-
-fn lost(error: &io::Error) -> String {
-    format!("a connection was lost: {error}")
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io::{BufRead, BufReader};
+    use std::io::{BufRead, BufReader, Read, Write};
     use std::net::{Ipv4Addr, TcpListener};
     use std::thread;
 
@@ -551,16 +594,18 @@ mod tests {
             tell: |_| (),
         };
         let dial = dial(&server(), &options).unwrap().unwrap();
+        let routes = Routes::new(dial.as_ref(), dial.shards().unwrap());
         let layout = layout::parse("plain:", None, crate::entry::Kind::Memcached).unwrap();
         let names = Names::new(layout.as_ref(), "test", None, 100, &[Family::Entry], 0).unwrap();
         for (pace, end, count) in
             [(Pace::Closed, End::Requests(400), 400), (Pace::Open(500.0), End::After(Duration::from_millis(400)), 200)]
         {
-            let lines: Vec<Line> = (0..5).map(|_| dial().unwrap()).collect();
+            let lines: Vec<Vec<Line>> = (0..5).map(|_| vec![routes.line(0).unwrap()]).collect();
             let sizes = Sizes::Range(0, 3_000_000);
             let values = Values::new(sizes.most(), 0.0, 1);
             let engine = Engine {
                 protocol: Protocol::Memcached,
+                routes: &routes,
                 workload: Workload::new([20, 1, 0, 0, 0], 100, Distribution::Uniform, sizes, 1, 0),
                 requests: Requests::new(Protocol::Memcached, names.clone(), values, 60),
                 schedule: Schedule::new(pace, Duration::ZERO, end, 0, 1),

@@ -1,11 +1,14 @@
 //! The entries of a run: written before the load, and deleted after it.
 
+use std::mem;
+
 use super::names::Family;
 use super::worker::write;
 use super::{Operation, Plan, Summary};
-use crate::backend::{Backend, Cursor, Error, ErrorKind};
+use crate::backend::{Backend, Cursor, Error, ErrorKind, Shards};
 use crate::entry::{StoredKey, Write};
 use crate::interrupt::Interrupt;
+use crate::pattern::Pattern;
 
 /// Entries that are written or deleted at once.
 const BATCH: usize = 1000;
@@ -121,38 +124,88 @@ impl<'a> Entries<'a> {
         };
     }
 
-    /// Deletes all that may be there.
+    /// Deletes all that may be there, of which each of `shards` has a part.
     ///
     /// # Errors
-    /// The backend's.
-    pub fn remove(&self, backend: &mut dyn Backend) -> Result<(), Error> {
+    /// The backend's; what the others have is deleted then.
+    pub fn remove(&self, backend: &mut dyn Backend, shards: Option<&Shards>) -> Result<(), Error> {
         let plan = self.plan;
         if !self.stored {
             return Ok(());
         }
+        let parts = (0..shards.map_or(1, |shards| shards.places.len())).map(|_| Part::default()).collect();
+        let mut removal = Removal { backend, shards, parts, failure: None };
         if plan.names.has_hashes() {
-            return delete_all(plan.hashes().into_iter(), backend);
+            plan.hashes().into_iter().for_each(|hash| removal.add(hash));
+            return removal.end();
         }
         let swept = plan.names.swept();
         let entries = if swept.is_some() { 0 } else { plan.keys };
         if let Some(pattern) = swept {
-            let mut cursor = Some(Cursor::Start);
-            while let Some(at) = cursor {
-                let page = backend.scan(&pattern, None, at)?;
-                backend.delete_many(&page.keys)?;
-                cursor = page.next;
-            }
+            removal.sweep(&pattern);
         }
-        let entries = (0..entries).map(|key| plan.names.of(Family::Entry, key, 0));
-        let counters = (0..plan.counters()).map(|key| plan.names.of(Family::Counter, key, 0));
-        delete_all(entries.chain(counters).chain(plan.names.tags().map(|(key, _)| key)), backend)
+        (0..entries).for_each(|key| removal.add(plan.names.of(Family::Entry, key, 0)));
+        (0..plan.counters()).for_each(|key| removal.add(plan.names.of(Family::Counter, key, 0)));
+        plan.names.tags().for_each(|(key, _)| removal.add(key));
+        removal.end()
     }
 }
 
-fn delete_all(keys: impl Iterator<Item = StoredKey>, backend: &mut dyn Backend) -> Result<(), Error> {
-    let mut keys = keys.peekable();
-    while keys.peek().is_some() {
-        backend.delete_many(&keys.by_ref().take(BATCH).collect::<Vec<_>>())?;
+/// A deletion of many keys, batch by batch, each of which one server has: the loss of one keeps none from the others.
+struct Removal<'a> {
+    backend: &'a mut dyn Backend,
+    shards: Option<&'a Shards>,
+    parts: Vec<Part>,
+    /// Why not all is deleted, at first.
+    failure: Option<Error>,
+}
+
+/// What is to be deleted from one server next.
+#[derive(Default)]
+struct Part {
+    keys: Vec<StoredKey>,
+    lost: bool,
+}
+
+impl Removal<'_> {
+    fn add(&mut self, key: StoredKey) {
+        let at = self.shards.map_or(0, |shards| shards.of(&key.key));
+        self.parts[at].keys.push(key);
+        if self.parts[at].keys.len() == BATCH {
+            self.delete(at);
+        }
     }
-    Ok(())
+
+    fn sweep(&mut self, pattern: &Pattern) {
+        let mut cursor = Some(Cursor::Start);
+        while let Some(at) = cursor {
+            cursor = match self.backend.scan(pattern, None, at) {
+                Ok(page) => {
+                    page.keys.into_iter().for_each(|key| self.add(key));
+                    page.next
+                }
+                Err(error) => {
+                    self.failure.get_or_insert(error);
+                    None
+                }
+            }
+        }
+    }
+
+    fn delete(&mut self, at: usize) {
+        let Part { keys, lost } = &mut self.parts[at];
+        let keys = mem::take(keys);
+        if keys.is_empty() || *lost {
+            return;
+        }
+        if let Err(error) = self.backend.delete_many(&keys) {
+            *lost = true;
+            self.failure.get_or_insert(error);
+        }
+    }
+
+    fn end(mut self) -> Result<(), Error> {
+        (0..self.parts.len()).for_each(|at| self.delete(at));
+        self.failure.map_or(Ok(()), Err)
+    }
 }

@@ -138,6 +138,10 @@ pub struct Tally {
     pub errors: BTreeMap<String, u64>,
     /// Of the operations done, those that wrote what a read had missed: beside what was asked for.
     pub written_back: u64,
+    /// Requests that a node of a cluster sent to another one: for good, and for once.
+    pub moved: u64,
+    /// Likewise.
+    pub asked: u64,
     /// By the second since the beginning.
     pub seconds: Vec<Second>,
     /// All that was done, one by one: what the rest is checked by.
@@ -167,6 +171,8 @@ impl Tally {
             self.refused(kind, *count);
         }
         self.written_back += other.written_back;
+        self.moved += other.moved;
+        self.asked += other.asked;
         if self.seconds.len() < other.seconds.len() {
             self.seconds.resize_with(other.seconds.len(), Second::default);
         }
@@ -249,7 +255,7 @@ impl Recorder {
         }
         let second = usize::try_from((times.done - self.from) / 1_000_000_000).unwrap_or(SECONDS_MOST);
         let second = second.min(SECONDS_MOST);
-        if let Reply::Refused(kind) = reply {
+        if let Some(kind) = reply.refusal() {
             self.tally.refused(&String::from_utf8_lossy(kind), 1);
             self.second(second).errors += 1;
             return;
@@ -274,6 +280,14 @@ impl Recorder {
             self.run = Run { count: 0, ..run };
         }
         self.run.count += 1;
+    }
+
+    /// A request that should be sent then was sent to another node, for once or for good.
+    pub fn sent_elsewhere(&mut self, intended: u64, once: bool) {
+        if intended >= self.from {
+            self.tally.moved += u64::from(!once);
+            self.tally.asked += u64::from(once);
+        }
     }
 
     /// A request of an open loop was sent so late though a connection was waiting for it.

@@ -5,6 +5,7 @@
 //! names      how entries are called   coding     what values cost the client
 //! wire       requests and replies         histogram  what was measured
 //! poller     waiting for connections      engine     an event loop, for servers
+//! connection what is in flight on one     routes     which of the servers has what
 //! worker     a thread a client, for all other stores
 //! run        the threads, from start to end
 //! entries    what is written before and deleted after
@@ -18,11 +19,13 @@
 
 mod coding;
 pub mod compare;
+mod connection;
 mod engine;
 mod entries;
 mod histogram;
 mod names;
 mod poller;
+mod routes;
 mod run;
 mod schedule;
 pub mod sweep;
@@ -36,7 +39,7 @@ pub use self::coding::Coding;
 pub use self::entries::Entries;
 pub use self::histogram::{Measured, Second, Tally};
 pub use self::names::{Family, Names};
-pub use self::run::{Progress, allow_files, run};
+pub use self::run::{Progress, reach, run};
 pub use self::schedule::{End, Pace};
 pub use self::wire::Protocol;
 use self::workload::Workload;
@@ -47,7 +50,7 @@ use crate::entry::{Expiry, StoredKey};
 /// Where the load goes.
 pub enum Target<'a> {
     /// A server whose protocol is spoken here.
-    Server(Protocol, &'a Dial),
+    Server(Protocol, &'a dyn Dial),
     /// Any other store: one thread a client.
     Store(&'a Connect),
 }
@@ -55,11 +58,11 @@ pub enum Target<'a> {
 /// What a run is.
 #[derive(Clone)]
 pub struct Plan {
-    /// Connections.
+    /// Clients, each with a connection to the server, or to each primary of a cluster.
     pub clients: usize,
-    /// Requests that a connection has in flight at most.
+    /// Requests that a client has in flight at most.
     pub pipeline: usize,
-    /// Threads that share the connections to a server.
+    /// Threads that share the clients of a server.
     pub threads: usize,
     /// What decides when requests are sent.
     pub pace: Pace,
@@ -112,6 +115,8 @@ pub struct Summary {
     pub unanswered: u64,
     /// The processor time of this process, the warm-up included.
     pub cpu: Duration,
+    /// Of a cluster, how many primaries had the data when it began.
+    pub primaries: Option<usize>,
     /// Why it ended early, if something failed.
     pub trouble: Option<String>,
     /// Whether somebody ended it.

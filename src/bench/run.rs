@@ -10,12 +10,13 @@ use rustix::time::{ClockId, clock_gettime};
 
 use super::engine::Engine;
 use super::histogram::{Recorder, Tally};
+use super::routes::Routes;
 use super::schedule::{Pace, Schedule, nanos};
-use super::wire::Requests;
+use super::wire::{Protocol, Requests};
 use super::worker::Worker;
 use super::{Plan, Summary, Target};
 use crate::backend::net::Line;
-use crate::backend::{Dial, Error, ErrorKind};
+use crate::backend::{Connect, Dial, Error, ErrorKind, Shards};
 use crate::interrupt::Interrupt;
 
 /// How often a thread tells how far it is.
@@ -108,6 +109,12 @@ impl Part {
     }
 }
 
+/// A target as it is reached now.
+enum Reached<'a> {
+    Server(Protocol, Routes<'a>),
+    Store(&'a Connect),
+}
+
 /// Runs `plan` once on `target`. `watch` is told now and then how far it is, where there is one.
 ///
 /// # Errors
@@ -122,9 +129,15 @@ pub fn run(
         Target::Server(..) => plan.threads.min(plan.clients),
         Target::Store(_) => plan.clients,
     };
-    let mut lines = match target {
-        Target::Server(_, dial) => connections(plan, dial, interrupt)?,
-        Target::Store(_) => Vec::new(),
+    let reached = match target {
+        Target::Server(protocol, dial) => Reached::Server(*protocol, Routes::new(*dial, dial.shards()?)),
+        Target::Store(connect) => Reached::Store(connect),
+    };
+    let (mut lines, primaries) = match &reached {
+        Reached::Server(_, routes) => {
+            (connections(plan, routes, interrupt)?, routes.is_cluster().then(|| routes.len()))
+        }
+        Reached::Store(_) => (Vec::new(), None),
     };
     let stop = Arc::new(AtomicBool::new(false));
     let cpu = cpu_time();
@@ -138,15 +151,16 @@ pub fn run(
             progress: Mutex::default(),
         })
         .collect();
+    let reached = &reached;
     let parts = thread::scope(|scope| {
         let mut running: Vec<ScopedJoinHandle<'_, Part>> = Vec::with_capacity(threads);
         for (nth, signal) in signals.iter().enumerate() {
             // As many for each, and the first ones take what is left over.
             let share = plan.clients / threads + usize::from(nth < plan.clients % threads);
-            let lines: Vec<Line> = lines.drain(..share.min(lines.len())).collect();
+            let lines: Vec<Vec<Line>> = lines.drain(..share.min(lines.len())).collect();
             running.push(scope.spawn(move || {
                 thread::sleep(start.saturating_duration_since(Instant::now()));
-                let part = work(plan, target, lines, nth, threads, signal);
+                let part = work(plan, reached, lines, nth, threads, signal);
                 if part.trouble.is_some() {
                     // What the others would measure is another load.
                     signal.stop.store(true, Ordering::Relaxed);
@@ -157,22 +171,32 @@ pub fn run(
         oversee(&running, &signals, &stop, interrupt, watch);
         running.into_iter().map(|thread| thread.join().expect("a thread that panics ends the process")).collect()
     });
-    Ok(summary(parts, cpu_time().saturating_sub(cpu), interrupt.is_set()))
+    let cpu = cpu_time().saturating_sub(cpu);
+    Ok(Summary { primaries, ..summary(parts, cpu, interrupt.is_set()) })
 }
 
 /// What one thread does.
-fn work(plan: &Plan, target: &Target<'_>, lines: Vec<Line>, nth: usize, threads: usize, signal: &Signal) -> Part {
+fn work(
+    plan: &Plan,
+    reached: &Reached<'_>,
+    lines: Vec<Vec<Line>>,
+    nth: usize,
+    threads: usize,
+    signal: &Signal,
+) -> Part {
     let workload = plan.workload(nth);
     let coding = plan.coding.as_ref().map(|coding| (coding, plan.seed.wrapping_add(nth as u64)));
     let schedule = Schedule::new(plan.pace, plan.warmup, plan.end, nth, threads);
-    match target {
-        Target::Server(protocol, _) => {
+    match reached {
+        Reached::Server(protocol, routes) => {
             let requests = Requests::new(*protocol, plan.names.clone(), plan.values.clone(), plan.ttl_s);
+            let requests = if routes.is_cluster() { requests.each_alone() } else { requests };
             let (protocol, pipeline, timeout) = (*protocol, plan.pipeline, plan.timeout);
             let cache_aside = plan.cache_aside.map(nanos);
-            Engine { protocol, workload, requests, schedule, pipeline, timeout, cache_aside, coding, signal }.run(lines)
+            Engine { protocol, routes, workload, requests, schedule, pipeline, timeout, cache_aside, coding, signal }
+                .run(lines)
         }
-        Target::Store(connect) => {
+        Reached::Store(connect) => {
             let recorder = || Recorder::new(schedule.from, plan.pace != Pace::Closed);
             let mut backend = match connect() {
                 Ok(backend) => backend,
@@ -233,14 +257,15 @@ fn cpu_time() -> Duration {
     clock_gettime(ClockId::ProcessCPUTime).try_into().unwrap_or_default()
 }
 
-/// The connections of all clients, opened and logged in.
-fn connections(plan: &Plan, dial: &Dial, interrupt: &Interrupt) -> Result<Vec<Line>, Error> {
+/// The connections of all clients to each of the servers, opened and logged in.
+fn connections(plan: &Plan, routes: &Routes<'_>, interrupt: &Interrupt) -> Result<Vec<Vec<Line>>, Error> {
     let mut lines = Vec::with_capacity(plan.clients);
     for nth in 0..plan.clients {
         if interrupt.is_set() {
             break;
         }
-        lines.push(dial().map_err(|error| match nth {
+        let each: Result<Vec<Line>, Error> = (0..routes.len()).map(|node| routes.line(node)).collect();
+        lines.push(each.map_err(|error| match nth {
             0 => error,
             _ => Error::new(error.kind, format!("of {} clients {nth} connected, and then: {error}", plan.clients)),
         })?);
@@ -248,14 +273,23 @@ fn connections(plan: &Plan, dial: &Dial, interrupt: &Interrupt) -> Result<Vec<Li
     Ok(lines)
 }
 
-/// Raises the limit on open files to what so many connections need, if need be and if it may: to be known before
-/// anything is sent.
+/// The servers that so many clients will load, each of which can be reached: to be known before anything is written.
 ///
 /// # Errors
-/// When it may not.
-pub fn allow_files(clients: usize) -> Result<(), Error> {
+/// When one cannot, or so many connections to each may not be opened.
+pub fn reach(dial: &dyn Dial, clients: usize) -> Result<Shards, Error> {
+    let shards = dial.shards()?;
+    allow_files(clients, shards.places.len())?;
+    if shards.owners.is_some() {
+        shards.places.iter().try_for_each(|place| dial.line(place).map(drop))?;
+    }
+    Ok(shards)
+}
+
+/// Raises the limit on open files to what so many clients of so many servers need, if need be and if it may.
+fn allow_files(clients: usize, servers: usize) -> Result<(), Error> {
     let limit = getrlimit(Resource::Nofile);
-    let needed = clients as u64 + FILES;
+    let needed = (clients * servers) as u64 + FILES;
     if limit.current.is_none_or(|current| current >= needed) {
         return Ok(());
     }

@@ -10,6 +10,7 @@ use itoa::Buffer;
 
 use super::names::{DIGITS, Family, Generations, Names, push_digits};
 use super::workload::{Job, Operation, Values};
+use crate::backend::redis::slot_of;
 use crate::entry::StoredKey;
 
 /// Who listens at the other end.
@@ -35,13 +36,26 @@ pub struct Requests {
     parts: [(Vec<u8>, Vec<u8>); Operation::ALL.len()],
     /// The same of reads that shall find nothing.
     absent: (Vec<u8>, Vec<u8>),
-    /// What asks for the values of tags, by the number of the tag that an entry has.
-    asks: Vec<Vec<u8>>,
+    /// What asks for the values of tags, by the number of the tag that an entry has: one question after the other.
+    asks: Vec<Vec<Ask>>,
     /// Whether `parts` have all of a key but its digits.
     numbered: bool,
+    /// Where they are numbers, what stands before the digits, by the number of the family.
+    heads: [Vec<u8>; 3],
     /// What stands after a value.
     tail: Vec<u8>,
 }
+
+/// A question for values of tags.
+#[derive(Clone)]
+struct Ask {
+    bytes: Vec<u8>,
+    /// That of its first key.
+    slot: u16,
+}
+
+/// What says to a node of a cluster that another one has named it for the next request: the slot is on its way to it.
+pub const ASKING: &[u8] = b"*1\r\n$6\r\nASKING\r\n";
 
 /// A request: bytes, or bytes around a value that is too large to copy.
 pub enum Request<'a> {
@@ -86,8 +100,47 @@ impl Requests {
             let flags = if values.flags() == 0 { String::new() } else { format!(" F{}", values.flags()) };
             parts[Operation::Set as usize].1 = format!(" T{ttl_s}{flags} MS\r\n").into_bytes();
         }
-        let asks = (0..names.generations().map_or(0, Generations::len)).map(|tag| mget(&names.needs(tag))).collect();
-        Requests { protocol, names, values, parts, absent, asks, numbered, tail: tail.into_bytes() }
+        let asks = tags(&names).map(|needs| vec![ask("MGET", &needs)]).collect();
+        let heads = [Family::Entry, Family::Counter, Family::Absent];
+        let heads = heads.map(|family| names.numbered(family).unwrap_or_default());
+        Requests { protocol, names, values, parts, absent, asks, numbered, heads, tail: tail.into_bytes() }
+    }
+
+    /// The same for a cluster, in which a question is about keys of one slot.
+    #[must_use]
+    pub fn each_alone(self) -> Requests {
+        let alone = |needs: Vec<StoredKey>| needs.chunks(1).map(|need| ask("GET", need)).collect();
+        Requests { asks: tags(&self.names).map(alone).collect(), ..self }
+    }
+
+    fn ask(&self, job: &Job) -> Option<&Ask> {
+        let at = job.asks?;
+        self.asks.get(job.key as usize % self.asks.len().max(1))?.get(usize::from(at))
+    }
+
+    /// What a job goes on with when the question that came first is answered.
+    #[must_use]
+    pub fn after(&self, job: Job) -> Job {
+        let next = Job { asks: job.asks.map(|at| at + 1), ..job };
+        if self.ask(&next).is_some() { next } else { Job { asks: None, ..job } }
+    }
+
+    /// The slot of the key that a job asks about, with room for it.
+    #[must_use]
+    pub fn slot(&self, job: &Job, key: &mut Vec<u8>) -> u16 {
+        if let Some(ask) = self.ask(job) {
+            return ask.slot;
+        }
+        if job.operation == Operation::Invalidate {
+            return self.names.tag_write(job.key, job.generation).map_or(0, |(stored, _)| slot_of(&stored.key));
+        }
+        if let Some(stored) = self.names.listed(job.family(), job.key, job.generation) {
+            return slot_of(&stored.key);
+        }
+        key.clear();
+        key.extend_from_slice(&self.heads[job.family() as usize]);
+        push_digits(job.key, key);
+        slot_of(key)
     }
 
     /// Whether entries are asked for by the values of their tags.
@@ -98,8 +151,8 @@ impl Requests {
 
     /// Adds the request for `job` to `out`, or what stands before its value.
     pub fn encode(&self, job: &Job, out: &mut Vec<u8>) -> Request<'_> {
-        if job.asks_tags {
-            out.extend_from_slice(&self.asks[job.key as usize % self.asks.len()]);
+        if let Some(ask) = self.ask(job) {
+            out.extend_from_slice(&ask.bytes);
             return Request::Whole;
         }
         if job.operation == Operation::Invalidate {
@@ -162,14 +215,19 @@ impl Requests {
     }
 }
 
-fn mget(keys: &[StoredKey]) -> Vec<u8> {
-    let mut out = format!("*{}\r\n$4\r\nMGET\r\n", keys.len() + 1).into_bytes();
+/// Where the values are that tell where the entries of each tag are.
+fn tags(names: &Names) -> impl Iterator<Item = Vec<StoredKey>> {
+    (0..names.generations().map_or(0, Generations::len)).map(|tag| names.needs(tag))
+}
+
+fn ask(verb: &str, keys: &[StoredKey]) -> Ask {
+    let mut bytes = format!("*{}\r\n${}\r\n{verb}\r\n", keys.len() + 1, verb.len()).into_bytes();
     for stored in keys {
-        push_length(Protocol::Redis, stored.key.len(), &mut out);
-        out.extend_from_slice(&stored.key);
-        out.extend_from_slice(b"\r\n");
+        push_length(Protocol::Redis, stored.key.len(), &mut bytes);
+        bytes.extend_from_slice(&stored.key);
+        bytes.extend_from_slice(b"\r\n");
     }
-    out
+    Ask { bytes, slot: keys.first().map_or(0, |stored| slot_of(&stored.key)) }
 }
 
 /// What stands before a key and after it.
@@ -226,14 +284,28 @@ pub enum Reply<'a> {
     Done,
     /// It is not done: the first word of why.
     Refused(&'a [u8]),
+    /// Another node of the cluster does it: in the words of this one.
+    Elsewhere(&'a [u8]),
+}
+
+impl<'a> Reply<'a> {
+    /// The first word of why it is not done, where it is not.
+    #[must_use]
+    pub fn refusal(&self) -> Option<&'a [u8]> {
+        match self {
+            Reply::Refused(kind) => Some(kind),
+            Reply::Elsewhere(words) => Some(word(words)),
+            _ => None,
+        }
+    }
 }
 
 /// What came is not the protocol.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Malformed;
 
-/// How much of a line is kept: more than any of the lines that say something about what follows.
-const LINE_MOST: usize = 64;
+/// How much of a line is kept: more than any of the lines that say something about what follows, or the name of a host.
+const LINE_MOST: usize = 320;
 
 /// The most that a value may claim to have, which is more than any server holds.
 const VALUE_MOST: u64 = 1 << 32;
@@ -362,7 +434,10 @@ fn line(protocol: Protocol, line: &[u8]) -> Result<Line<'_>, Malformed> {
         (Protocol::Redis, b'$' | b'_') if matches!(rest, b"-1" | b"") => Line::Reply(Reply::Missing),
         (Protocol::Redis, b'$') => Line::Value(number(rest)?, true),
         (Protocol::Redis, b'+' | b':') => Line::Reply(Reply::Done),
-        (Protocol::Redis, b'-') => Line::Reply(Reply::Refused(word(rest))),
+        (Protocol::Redis, b'-') => Line::Reply(match word(rest) {
+            b"MOVED" | b"ASK" => Reply::Elsewhere(rest),
+            kind => Reply::Refused(kind),
+        }),
         (Protocol::Redis, b'!') => Line::Value(number(rest)?, false),
         (Protocol::Redis, b'*') => Line::List(number(rest)?),
         (Protocol::Memcached, _) => match word(line) {
@@ -486,6 +561,7 @@ mod tests {
                         Reply::Missing => "miss".to_owned(),
                         Reply::Done => "done".to_owned(),
                         Reply::Refused(word) => String::from_utf8_lossy(word).into_owned(),
+                        Reply::Elsewhere(words) => format!("<{}>", String::from_utf8_lossy(words)),
                     });
                 };
                 // Every other value is kept.
@@ -513,6 +589,7 @@ mod tests {
             (b"$0\r\n\r\n$12\r\n$5\r\n-1\r\n+OK\n\r\n-OOM command not\r\n", "0 $5\\r\\n-1\\r\\n+OK\\n OOM"),
             (b"!10\r\nERR wrong!\r\n+OK\r\n", "error done"),
             (long.as_bytes(), "ERR done"),
+            (b"-MOVED 3999 127.0.0.1:6381\r\n-ASK 1 :1\r\n", "<MOVED 3999 127.0.0.1:6381> <ASK 1 :1>"),
             (b"+OK\r\n*1\r\n", "done malformed"),
             (b"$4x\r\n", "malformed"),
             (b"$99999999999999999999\r\n", "malformed"),

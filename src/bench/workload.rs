@@ -122,15 +122,15 @@ pub struct Job {
     pub writes_back: bool,
     /// Of the tag of the key, where tags have values.
     pub generation: u32,
-    /// Whether the server is asked for the values of tags first, as a library would.
-    pub asks_tags: bool,
+    /// Which question for the values of tags comes first, as a library would ask it; none where there is none left.
+    pub asks: Option<u8>,
 }
 
 impl Job {
     /// One without a value and without a tag.
     #[must_use]
     pub fn new(operation: Operation, key: u32) -> Job {
-        Job { operation, key, offset: 0, size: 0, absent: false, writes_back: false, generation: 0, asks_tags: false }
+        Job { operation, key, offset: 0, size: 0, absent: false, writes_back: false, generation: 0, asks: None }
     }
 
     /// What it is done to.
@@ -263,7 +263,7 @@ impl Workload {
         match (&self.generations, job.operation) {
             (None, _) | (_, Operation::Incr) => job,
             (Some(generations), Operation::Invalidate) => Job { generation: generations.next(job.key), ..job },
-            (Some(generations), _) => Job { generation: generations.of(job.key), asks_tags: true, ..job },
+            (Some(generations), _) => Job { generation: generations.of(job.key), asks: Some(0), ..job },
         }
     }
 }

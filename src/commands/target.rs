@@ -82,7 +82,7 @@ pub fn check(global: &Global) -> Result<()> {
 ///
 /// # Errors
 /// As [`connect`].
-pub fn dial(global: &Global, options: &Options, printer: &mut Printer) -> Result<Option<Dial>> {
+pub fn dial(global: &Global, options: &Options, printer: &mut Printer) -> Result<Option<Box<dyn Dial>>> {
     backend::dial(login::url(global, printer)?, options).with_context(|| named(global))
 }
 

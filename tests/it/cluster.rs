@@ -120,9 +120,7 @@ fn whole(cluster: &Cluster, env: &Env) {
     let (low, high) = (sample["entries_low"].as_u64().unwrap(), sample["entries_high"].as_u64().unwrap());
     assert!(low <= 300 && high >= 300 && sample["sample"]["of"] == 300, "{sample}");
 
-    assert!(env.fails(["bench", "--yes"], 2).contains("one server"));
-    let node = cluster.nodes[0].url();
-    assert!(env.fails(["-b", &node, "bench", "--yes"], 5).contains("is a node of a cluster"));
+    assert!(env.fails(["bench"], 6).contains("has 300 other entries"));
     env.ok(["clear", "--flush", "--yes"]);
     env.fails(["ls"], 1);
     assert!(cluster.nodes.iter().all(|node| node.command(&[b"DBSIZE"]) == redis::Value::Int(0)));
@@ -324,7 +322,7 @@ fn fill_what_is_left(cluster: &Cluster, keys: &BTreeSet<String>) {
 }
 
 /// Opens the way of a slot from a node to another, and takes its keys along it.
-fn send(slot: usize, from: &Server, to: &Server) {
+pub fn send(slot: usize, from: &Server, to: &Server) {
     let slot = slot.to_string();
     let (source, target) = (from.says(&["CLUSTER", "MYID"]), to.says(&["CLUSTER", "MYID"]));
     to.command(&[b"CLUSTER", b"SETSLOT", slot.as_bytes(), b"IMPORTING", source.as_bytes()]);
@@ -340,7 +338,7 @@ fn send(slot: usize, from: &Server, to: &Server) {
 
 /// Ends it: the slot is the other node's. The nodes agree on that before anything else moves: two that take slots at
 /// the same time may do so in the same epoch, and one of the slots is nobody's then.
-fn hand_over(slot: usize, cluster: &Cluster, to: &Server) {
+pub fn hand_over(slot: usize, cluster: &Cluster, to: &Server) {
     let (number, target) = (slot.to_string(), to.says(&["CLUSTER", "MYID"]));
     to.command(&[b"CLUSTER", b"SETSLOT", number.as_bytes(), b"NODE", target.as_bytes()]);
     for node in &cluster.nodes {
@@ -409,7 +407,7 @@ fn a_slot_that_moves_while_it_is_walked_over_hides_nothing() {
 }
 
 /// Whether a node has a slot.
-fn has(node: &Server, slot: usize) -> bool {
+pub fn has(node: &Server, slot: usize) -> bool {
     let told = node.says(&["CLUSTER", "NODES"]);
     let own = told.lines().find(|line| line.contains("myself")).unwrap();
     own.split(' ').skip(8).filter(|word| !word.starts_with('[')).any(|range| {

@@ -5,6 +5,7 @@ mod archive;
 mod auto;
 mod backends;
 mod bench;
+mod bench_cluster;
 mod bench_compare;
 mod bench_load;
 #[path = "../fuzz/bodies.rs"]

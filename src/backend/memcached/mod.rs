@@ -18,9 +18,12 @@ use self::dump::{Dump, Listed};
 use self::link::Link;
 use self::reply::{Marks, Reply};
 use self::request::{KEY_MOST, Name, Plan, RELATIVE_MOST, exptime, line, mode};
-use super::net::Secured;
+use self::url::Target;
+use super::net::{Line, Place, Secured};
 use super::survey::{self, DATA_MOST, Draw, Observation, Observer, Surveyed};
-use super::{Abilities, Backend, Connect, Cursor, Dial, Error, ErrorKind, Options, Page, Row, Server, no_fields};
+use super::{
+    Abilities, Backend, Connect, Cursor, Dial, Error, ErrorKind, Options, Page, Row, Server, Shards, no_fields,
+};
 use crate::entry::{Condition, Entry, Expiry, Facts, Item, Kind, Stored, StoredKey, Ttl, Write};
 use crate::limits::Limits;
 use crate::pattern::Pattern;
@@ -83,14 +86,28 @@ fn open(url: &str, options: &Options) -> Result<Connect, UrlError> {
 ///
 /// # Errors
 /// When it is malformed.
-pub fn dial(url: &str, options: &Options) -> Result<Dial, UrlError> {
+pub fn dial(url: &str, options: &Options) -> Result<impl Dial + use<>, UrlError> {
     let target = url::parse(url)?;
     target.tls.check(options.tls_insecure)?;
-    let options = options.clone();
-    Ok(Box::new(move || {
-        let link = Link::connect(&target, &options)?;
-        link.into_stream().into_line().map_err(|error| link::lost(&target, &options, &error))
-    }))
+    Ok(Dialled { target, options: options.clone() })
+}
+
+/// A memcached that others ask themselves.
+struct Dialled {
+    target: Target,
+    options: Options,
+}
+
+impl Dial for Dialled {
+    fn shards(&self) -> Result<Shards, Error> {
+        Ok(Shards::one(self.target.place.clone()))
+    }
+
+    fn line(&self, place: &Place) -> Result<Line, Error> {
+        let target = Target { place: place.clone(), ..self.target.clone() };
+        let link = Link::connect(&target, &self.options)?;
+        link.into_stream().into_line().map_err(|error| link::lost(&target, &self.options, &error))
+    }
 }
 
 /// A connection to a memcached.

@@ -29,13 +29,17 @@ use redis::{Cmd, Value, cmd};
 use self::link::Link;
 use self::nodes::{Answer, Nodes};
 pub use self::raw::reads;
+pub use self::slots::{Detour, of as slot_of, place};
 use self::turns::Turns;
 pub use self::url::{Target, Topology, parse};
 use self::walk::Walk;
+use super::net::Line;
 pub use super::net::Place;
 use super::net::Secured;
 use super::survey::{Observer, Plan, Surveyed};
-use super::{Backend, Connect, Cursor, Dial, Error, ErrorKind, Heat, Options, Page, Reply, Row, Search, Server};
+use super::{
+    Backend, Connect, Cursor, Dial, Error, ErrorKind, Heat, Options, Page, Reply, Row, Search, Server, Shards,
+};
 use crate::entry::{Condition, Entry, Expiry, Facts, Kind, Stored, StoredKey, Write};
 use crate::limits::Limits;
 use crate::pattern::Pattern;
@@ -109,27 +113,34 @@ fn open(url: &str, options: &Options) -> Result<Connect, UrlError> {
 /// Reads the URL for connections of the caller's own.
 ///
 /// # Errors
-/// When it is malformed, or names a cluster.
-pub fn dial(url: &str, options: &Options) -> Result<Dial, UrlError> {
+/// When it is malformed.
+pub fn dial(url: &str, options: &Options) -> Result<impl Dial + use<>, UrlError> {
     let target = parse(url)?;
     target.check(options.tls_insecure)?;
-    if let Topology::Cluster(_) = target.topology {
-        return Err(UrlError::new(format!("a cluster cannot be loaded as one: {ONE_NODE}")));
-    }
-    let options = options.clone();
-    Ok(Box::new(move || {
-        let mut link = Link::connect(&target, &options)?;
-        if link.is_clustered()? {
-            let message = format!("{} is a node of a cluster: {ONE_NODE}", link.label());
-            return Err(Error::new(ErrorKind::Unsupported, message));
-        }
-        let label = link.label().to_owned();
-        link.into_stream().into_line().map_err(|error| fault::lost(&label, &error.into(), &options, &target.place))
-    }))
+    // What there is to be said of them, who asks them otherwise says.
+    Ok(Dialled { target, options: Options { tell: |_| (), ..options.clone() } })
 }
 
-/// What cannot be loaded yet.
-const ONE_NODE: &str = "load is put on one server, and a node of a cluster refuses the keys of the others";
+/// Servers that others ask themselves.
+struct Dialled {
+    target: Target,
+    options: Options,
+}
+
+impl Dial for Dialled {
+    fn shards(&self) -> Result<Shards, Error> {
+        Nodes::connect(&self.target, &self.options)?.shards()
+    }
+
+    fn line(&self, place: &Place) -> Result<Line, Error> {
+        let readonly = self.options.replica && matches!(self.target.topology, Topology::Cluster(_));
+        let target = Target { place: place.clone(), topology: Topology::Single, readonly, ..self.target.clone() };
+        let link = Link::connect(&target, &self.options)?;
+        let label = link.label().to_owned();
+        let line = link.into_stream().into_line();
+        line.map_err(|error| fault::lost(&label, &error.into(), &self.options, place))
+    }
+}
 
 struct Redis {
     nodes: Nodes,

@@ -16,7 +16,7 @@ use super::slots::{self, Detour, SLOTS};
 use super::url::{Target, Topology};
 use super::{command, fault};
 use crate::backend::net::{Place, Secured};
-use crate::backend::{Error, ErrorKind, Options};
+use crate::backend::{Error, ErrorKind, Options, Shards};
 
 /// Commands sent before their replies are read.
 const BATCH: usize = 1000;
@@ -266,6 +266,25 @@ impl Nodes {
         }
     }
 
+    /// The nodes that have the data, and which of them has which slot.
+    ///
+    /// # Errors
+    /// As [`Nodes::primaries`]; and when there is a slot that none of them has.
+    pub fn shards(&mut self) -> Result<Shards, Error> {
+        let primaries = self.primaries()?;
+        let places = primaries.iter().map(|node| self.links[*node].place().clone()).collect();
+        let Some(owners) = &self.owners else { return Ok(Shards { places, owners: None }) };
+        let at = |owner: &u16| primaries.binary_search(&usize::from(*owner)).map(|at| at as u16).ok();
+        match owners.iter().map(at).collect() {
+            Some(owners) => Ok(Shards { places, owners: Some(owners) }),
+            None => {
+                let count = owners.iter().filter(|owner| **owner == NOBODY).count();
+                let message = format!("{} is a cluster of whose slots {count} are no node's", self.label);
+                Err(Error::new(ErrorKind::Failed, message))
+            }
+        }
+    }
+
     /// The node that answers where any can: the first that is there.
     pub fn any(&mut self) -> usize {
         let open = self.links.iter().position(Link::is_open);
@@ -343,13 +362,7 @@ impl Nodes {
 
     /// The node at an address that another one announced.
     fn announced(&mut self, by: usize, host: String, port: u16) -> usize {
-        let place = match (self.links[by].place(), host.is_empty()) {
-            (Place::Tls(host, _), true) => Place::Tls(host.clone(), port),
-            (Place::Tcp(host, _), true) => Place::Tcp(host.clone(), port),
-            (Place::Unix(_), true) => Place::Tcp("localhost".to_owned(), port),
-            (Place::Tls(..), false) => Place::Tls(host, port),
-            _ => Place::Tcp(host, port),
-        };
+        let place = slots::place(self.links[by].place(), host, port);
         self.node_at(place)
     }
 

@@ -9,6 +9,7 @@ use redis::{Arg, Cmd, ServerError, Value};
 
 use super::read;
 use crate::backend::Error;
+use crate::backend::net::Place;
 
 /// How many slots a cluster has.
 pub const SLOTS: u16 = 16384;
@@ -92,6 +93,17 @@ pub fn importing(told: &str) -> Vec<u16> {
     moving.filter_map(|word| word.strip_prefix('[')?.split_once("-<-")?.0.parse().ok()).collect()
 }
 
+/// The address of a node that the one at `by` calls so: without a host, it has that one's.
+pub fn place(by: &Place, host: String, port: u16) -> Place {
+    match (by, host.is_empty()) {
+        (Place::Tls(host, _), true) => Place::Tls(host.clone(), port),
+        (Place::Tcp(host, _), true) => Place::Tcp(host.clone(), port),
+        (Place::Unix(_), true) => Place::Tcp("localhost".to_owned(), port),
+        (Place::Tls(..), false) => Place::Tls(host, port),
+        _ => Place::Tcp(host, port),
+    }
+}
+
 /// What a node of a cluster answers in place of a reply.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Detour {
@@ -106,8 +118,13 @@ pub enum Detour {
 impl Detour {
     /// The detour that an error means, if it means one.
     pub fn of(error: &ServerError) -> Option<Detour> {
-        let mut words = error.details().unwrap_or_default().split(' ');
-        match error.code() {
+        Detour::read(error.code(), error.details().unwrap_or_default())
+    }
+
+    /// The same of its first word and the rest.
+    pub fn read(code: &str, details: &str) -> Option<Detour> {
+        let mut words = details.split(' ');
+        match code {
             "TRYAGAIN" | "CLUSTERDOWN" => return Some(Detour::Later),
             "MOVED" | "ASK" => {}
             _ => return None,
@@ -115,7 +132,7 @@ impl Detour {
         let slot = words.next()?.parse().ok().filter(|slot| *slot < SLOTS)?;
         let (host, port) = words.next()?.rsplit_once(':')?;
         let (host, port) = (host.trim_matches(['[', ']', '?']).to_owned(), port.parse().ok()?);
-        Some(if error.code() == "ASK" { Detour::Ask(host, port) } else { Detour::Moved(slot, host, port) })
+        Some(if code == "ASK" { Detour::Ask(host, port) } else { Detour::Moved(slot, host, port) })
     }
 }
 

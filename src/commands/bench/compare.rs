@@ -49,8 +49,16 @@ const SAME: [&str; 8] =
     ["/loop", "/clients", "/pipeline", "/mix", "/value_size", "/offered/asked", "/hit_rate_asked", "/cache_aside_us"];
 
 /// Settings that may be just what is compared.
-const ALIKE: [&str; 7] =
-    ["/threads", "/keys", "/key_distribution", "/layout", "/value_from", "/serializer", "/value_compressible"];
+const ALIKE: [&str; 8] = [
+    "/primaries",
+    "/threads",
+    "/keys",
+    "/key_distribution",
+    "/layout",
+    "/value_from",
+    "/serializer",
+    "/value_compressible",
+];
 
 pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> {
     let (a, b) = (Side::read(&args.a, global)?, Side::read(&args.b, global)?);

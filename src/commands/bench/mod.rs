@@ -27,10 +27,10 @@ use self::threshold::Threshold;
 use self::values::{Objects, Source};
 use super::guard::{Effect, Yes};
 use super::{Global, arguments as typed, target};
-use crate::backend::{self, Backend, Connect, Dial, ErrorKind, Options, Server};
+use crate::backend::{self, Backend, Connect, Dial, ErrorKind, Options, Server, Shards};
 use crate::bench::{
     Distribution, End, Entries, Family, Mix, Names, Operation, Pace, Plan, Progress, Protocol, Sizes, Summary, Target,
-    Values, allow_files, run as load,
+    Values, reach, run as load,
 };
 use crate::entry::{Kind, Ttl};
 use crate::exit::{Exit, Stop};
@@ -180,13 +180,11 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
     let url = global.backend_url();
     let (kind, dial) = (backend::kind(url)?, target::dial(global, &options, printer)?);
     let mut plan = plan(args, global, kind, &options)?;
-    if dial.is_some() {
-        allow_files(plan.clients).context("cannot put load on it")?;
-    }
     // Nobody waits for a run whose results have no place to go.
     let (mut hdr, mut page) = (create(args.hdr.as_deref())?, create(args.report.as_deref())?);
     let interrupt = Interrupt::listen().context("cannot listen for signals")?;
     let mut cache = target::open_by(&connect, global).context("cannot put load on it")?;
+    let shards = dial.as_deref().map(|dial| reach(dial, plan.clients)).transpose().context("cannot put load on it")?;
     let key_bytes = cache.abilities().key_bytes;
     if !key_bytes.contains(&plan.names.longest()) {
         let told = format!("a key has {} bytes at most on {}", key_bytes.end(), cache.label());
@@ -203,9 +201,9 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
     if !matches!(kind, Kind::Memory | Kind::Dummy) {
         guard(cache.backend(), &args.yes, &mut entries)?;
     }
-    let site = Site { kind, dial, connect: &connect };
+    let site = Site { kind, dial, connect: &connect, shards };
     let measured = measure(args, &plan, &mut entries, &site, cache.backend(), &interrupt, printer);
-    remove(&plan, &entries, cache.backend(), &measured, &connect, printer);
+    remove(&plan, &entries, &site, cache.backend(), &measured, printer);
     let (plan, Measurement { runs, before, after, sweep }) = measured?;
     let report = Report::new(&plan, setting, runs, &before, &after).with_sweep(sweep);
     report.print(printer)?;
@@ -333,18 +331,18 @@ fn names(file: &OsString, kind: Kind, global: &Global) -> Result<Vec<Vec<u8>>> {
     }
 }
 
-/// Refuses a backend that somebody else uses too, unless that was said to be right; and one that takes no entries from
-/// this user, where it did not say so already by not letting them be counted.
+/// Refuses a backend that somebody else uses too, unless that was said to be right. What does not let this user count
+/// its entries must let it write some.
 fn guard(backend: &mut dyn Backend, yes: &Yes, entries: &mut Entries<'_>) -> Result<()> {
     let label = backend.label().to_owned();
     let has = match backend.count() {
-        Ok(Some(0)) => return Ok(()),
-        Ok(_) if yes.is_said() => return Ok(()),
-        Ok(Some(count)) => format!("has {}", render::count(count, "other entry", "other entries")),
-        Ok(None) => "does not say whether it has other entries".to_owned(),
         Err(error) if error.kind == ErrorKind::Denied && yes.is_said() => {
             return entries.try_one(backend).context("cannot put load on it");
         }
+        _ if yes.is_said() => return Ok(()),
+        Ok(Some(0)) => return Ok(()),
+        Ok(Some(count)) => format!("has {}", render::count(count, "other entry", "other entries")),
+        Ok(None) => "does not say whether it has other entries".to_owned(),
         Err(error) => {
             // Who has not logged in may write nothing either.
             let todo = if error.message.contains("NOPERM") { " (--yes goes on where this user may write)" } else { "" };
@@ -358,13 +356,15 @@ fn guard(backend: &mut dyn Backend, yes: &Yes, entries: &mut Entries<'_>) -> Res
 /// Where the load goes.
 struct Site<'a> {
     kind: Kind,
-    dial: Option<Dial>,
+    dial: Option<Box<dyn Dial>>,
     connect: &'a Connect,
+    /// The servers that have the data, where there are any.
+    shards: Option<Shards>,
 }
 
 impl Site<'_> {
     fn target(&self) -> Target<'_> {
-        match (&self.dial, self.kind) {
+        match (self.dial.as_deref(), self.kind) {
             (Some(dial), Kind::Memcached) => Target::Server(Protocol::Memcached, dial),
             (Some(dial), _) => Target::Server(Protocol::Redis, dial),
             (None, _) => Target::Store(self.connect),
@@ -440,18 +440,20 @@ fn repeat(
 fn remove(
     plan: &Plan,
     entries: &Entries<'_>,
+    site: &Site<'_>,
     control: &mut dyn Backend,
     measured: &Result<(Plan, Measurement)>,
-    connect: &Connect,
     printer: &mut Printer,
 ) {
     let lost = match measured {
         Ok((_, measured)) => measured.runs.iter().any(|run| run.trouble.is_some()),
         Err(_) => true,
     };
-    let removed = match lost {
-        true => connect().and_then(|mut control| entries.remove(control.as_mut())),
-        false => entries.remove(control),
+    let shards = site.shards.as_ref();
+    // What was lost may be there again, or the address that the URL names be gone and others not.
+    let removed = match lost.then(|| (site.connect)()) {
+        Some(Ok(mut anew)) => entries.remove(anew.as_mut(), shards),
+        Some(Err(_)) | None => entries.remove(control, shards),
     };
     if let Err(error) = removed {
         let (prefix, ttl) = (escape::message(&plan.names.shown()), render::ttl(Ttl::Left(plan.ttl_s * 1000)));

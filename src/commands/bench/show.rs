@@ -178,6 +178,16 @@ impl<'a> Report<'a> {
         both.into_iter().filter_map(|(name, took)| Some((name, took?)))
     }
 
+    /// Of a cluster, how many primaries had the data.
+    fn primaries(&self) -> Option<usize> {
+        self.runs.iter().find_map(|run| run.primaries)
+    }
+
+    /// Of a cluster, how many requests were sent to another node: for good, and for once.
+    fn redirects(&self) -> Option<(u64, u64)> {
+        self.primaries().map(|_| (self.tally.moved, self.tally.asked))
+    }
+
     /// How many operations were asked for and done.
     pub fn done_as_asked(&self) -> u64 {
         done_as_asked(&self.tally)
@@ -329,6 +339,7 @@ impl Report<'_> {
             .with("backend", self.setting.place.clone())
             .with("throughput", rounded(self.throughput))
             .with("runs", self.throughputs.iter().map(|one| rounded(*one)).collect::<Vec<_>>())
+            .with("primaries", self.primaries().map_or(Value::Null, Value::from))
             .with("loop", if plan.pace == Pace::Closed { "closed" } else { "open" })
             .with("clients", plan.clients)
             .with("pipeline", plan.pipeline)
@@ -346,6 +357,7 @@ impl Report<'_> {
             .with("count", self.all.latency.len())
             .with("errors", self.tally.errors_count())
             .with("errors_by_kind", errors)
+            .with("redirects", self.redirects().map_or(Value::Null, |(moved, ask)| json!({"moved": moved, "ask": ask})))
             .with("unanswered", self.sum(|run| run.unanswered))
             .with("ended_early", self.trouble().map_or(Value::Null, Value::from))
             .with("latency_us", latencies(&self.all.latency))
@@ -536,6 +548,18 @@ impl Report<'_> {
             lines.push(format!(
                 "cache-aside: a miss was written {compute} later; its set is none of the requests asked for"
             ));
+        }
+        if let Some(primaries) = self.primaries() {
+            let (moved, asked) = self.redirects().unwrap_or_default();
+            let primaries = render::count(primaries as u64, "primary", "primaries");
+            let redirects = match moved + asked {
+                0 => "no redirects".to_owned(),
+                count => format!(
+                    "{} (MOVED {moved}, ASK {asked}), each in the latency of its request",
+                    render::count(count, "redirect", "redirects")
+                ),
+            };
+            lines.push(format!("cluster of {primaries}: {redirects}"));
         }
         if self.tally.errors_count() > 0 {
             let kinds: Vec<String> = self.tally.errors.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
