@@ -14,7 +14,7 @@ const LEAST: f64 = 1.0;
 pub const MOST: f64 = 1e8;
 
 /// A gap that is less than this wide, as a ratio, is narrow enough.
-const NARROW: f64 = 1.05;
+pub const NARROW: f64 = 1.05;
 
 /// A rate of which less than this share is achieved is not borne.
 pub const KEPT: f64 = 0.99;

@@ -130,9 +130,50 @@ fn what_cannot_be_compared_is_not() {
     assert!(env.fails(["bench", "--runs", "2", "compare", good, good], 2).contains("cannot be used"));
 }
 
+/// The rates at which two sweeps end are what they have found, and no settings.
+#[test]
+fn of_two_sweeps_the_knees_are_compared() {
+    let sweep = |knee: Value| {
+        let mut record = record(&[(1000.0, 200.0)]);
+        record["offered"] = json!({"asked": knee});
+        record["sweep"] = json!({"knee": knee, "cut_short": false, "steps": []});
+        record
+    };
+    let (low, high) = (sweep(json!(40_000)), sweep(json!(50_000)));
+    for (a, b, args, status, verdict) in [
+        (&low, &high, &[][..], 0, "better"),
+        (&high, &low, &[], 1, "worse"),
+        (&high, &low, &["--threshold", "21%"], 0, "same"),
+        (&low, &low, &[], 0, "same"),
+    ] {
+        let (found, stdout, stderr) = compare(a, b, &[args, &["-o", "csv"]].concat());
+        assert_eq!((found, stderr.as_str(), stdout.lines().count()), (Some(status), "", 2), "{stdout}");
+        assert!(stdout.contains("\nall,knee,") && stdout.ends_with(&format!(",,,{verdict}\n")), "{stdout}");
+    }
+    let (_, text, _) = compare(&low, &high, &[]);
+    for part in ["a.json, a sweep on memory", "knee per s  40,000  50,000  1.250", "to within 5 %"] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+    let mut short = high.clone();
+    short["sweep"]["cut_short"] = json!(true);
+    let (status, _, stderr) = compare(&low, &short, &[]);
+    assert!(status == Some(0) && stderr.contains("the time was up before the search for the knee was"), "{stderr}");
+    for (other, part) in [
+        (sweep(Value::Null), "no rate that was tried is borne, so there is no knee"),
+        (record(&[(1000.0, 200.0)]), "is of a sweep and"),
+    ] {
+        let (status, _, stderr) = compare(&low, &other, &[]);
+        assert!(status == Some(2) && stderr.contains(part), "{stderr}");
+    }
+}
+
 #[test]
 fn what_bench_prints_can_be_compared() {
     let env = Env::new();
+    let sweep = ["-b", "memory:", "bench", "--sweep=5s", "--clients", "2", "--key-count", "20", "-o", "json"];
+    let told: Value = serde_json::from_str(&env.ok(sweep)).unwrap();
+    let (status, stdout, stderr) = compare(&told, &told, &[]);
+    assert!(status == Some(0) && stdout.contains("knee per s"), "{stdout}{stderr}");
     let load = ["-b", "memory:", "bench", "-o", "json", "--requests", "200", "--clients", "2", "--key-count", "20"];
     let told: Value = serde_json::from_str(&env.ok([&load[..], &["--runs", "3"]].concat())).unwrap();
     assert_eq!(told["each_run"].as_array().unwrap().len(), 3, "{told}");

@@ -10,6 +10,7 @@ use super::super::arguments as typed;
 use super::show::{SCHEMA, grouped, rounded, time};
 use super::{Global, arguments};
 use crate::bench::compare::{Comparison, Direction, Verdict};
+use crate::bench::sweep::NARROW;
 use crate::exit::{Exit, Stop};
 use crate::render::{self, Format, Printer, Record};
 
@@ -19,7 +20,8 @@ use crate::render::{self, Format, Printer, Record};
 /// the ratio of B to A, with an interval that has the true ratio in it with a confidence of 95 %: Welch's t on the
 /// logarithms of what each run measured, so do several (--runs 10). The status is 1 when a throughput is lower
 /// or a latency higher by more than the threshold and no change is outside the interval. Where a
-/// side has one run there is no interval, and the ratio alone decides.
+/// side has one run there is no interval, and the ratio alone decides. Of two sweeps the knees are compared, and
+/// nothing else: latencies at different rates are not alike.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Record of before
@@ -45,8 +47,10 @@ const METRICS: [(&str, Direction); 4] = [
 ];
 
 /// Settings without which another thing is measured.
-const SAME: [&str; 8] =
-    ["/loop", "/clients", "/pipeline", "/mix", "/value_size", "/offered/asked", "/hit_rate_asked", "/cache_aside_us"];
+const SAME: [&str; 7] = ["/loop", "/clients", "/pipeline", "/mix", "/value_size", "/hit_rate_asked", "/cache_aside_us"];
+
+/// Likewise, but for a sweep, which has found it.
+const RATE: [&str; 1] = ["/offered/asked"];
 
 /// Settings that may be just what is compared.
 const ALIKE: [&str; 8] = [
@@ -62,7 +66,14 @@ const ALIKE: [&str; 8] = [
 
 pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> {
     let (a, b) = (Side::read(&args.a, global)?, Side::read(&args.b, global)?);
-    if let Some((name, one, other)) = differences(&a, &b, &SAME).next() {
+    let swept = a.is_sweep();
+    if swept != b.is_sweep() {
+        let (sweep, other) = if swept { (&a.file, &b.file) } else { (&b.file, &a.file) };
+        let told = format!("{sweep} is of a sweep and {other} is not");
+        return Err(Stop::usage(format!("cannot compare: {told}; run both with --sweep, or neither")).into());
+    }
+    let rate = differences(&a, &b, &RATE).filter(|_| !swept);
+    if let Some((name, one, other)) = differences(&a, &b, &SAME).chain(rate).next() {
         let told = format!("{name} is {one} in {} and {other} in {}", a.file, b.file);
         return Err(Stop::usage(format!("cannot compare: {told}; run both with the same load")).into());
     }
@@ -76,8 +87,11 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
         if let Some(count) = side.record["errors"].as_u64().filter(|count| *count > 0) {
             printer.warn(&format!("{} has {}", side.file, render::count(count, "error", "errors")));
         }
+        if side.record["sweep"]["cut_short"] == true {
+            printer.warn(&format!("in {} the time was up before the search for the knee was", side.file));
+        }
     }
-    let rows = compare(&a, &b, args.threshold)?;
+    let rows = if swept { vec![knees(&a, &b, args.threshold)?] } else { compare(&a, &b, args.threshold)? };
     match printer.format() {
         Format::Csv => {
             let header: Vec<&str> = rows[0].fields().into_iter().map(|(name, _)| name).collect();
@@ -149,6 +163,21 @@ impl Side {
             .collect()
     }
 
+    /// Whether its rate is one that was looked for.
+    fn is_sweep(&self) -> bool {
+        self.record["sweep"].is_object()
+    }
+
+    /// The highest rate that was borne.
+    ///
+    /// # Errors
+    /// A usage error when none was.
+    fn knee(&self) -> Result<f64> {
+        let knee = self.record["sweep"]["knee"].as_f64().filter(|knee| *knee > 0.0 && knee.is_finite());
+        let told = || format!("cannot compare {}: no rate that was tried is borne, so there is no knee", self.file);
+        knee.ok_or_else(|| Stop::usage(told()).into())
+    }
+
     fn place(&self) -> &str {
         self.record["backend"].as_str().unwrap_or("?")
     }
@@ -193,6 +222,13 @@ fn compare(a: &Side, b: &Side, threshold: f64) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
+/// The knees of two sweeps.
+fn knees(a: &Side, b: &Side, threshold: f64) -> Result<Row> {
+    let comparison = Comparison::of(&[a.knee()?], &[b.knee()?]);
+    let verdict = comparison.verdict(Direction::Higher, threshold);
+    Ok(Row { operation: "all".to_owned(), metric: "knee", comparison, verdict })
+}
+
 impl Row {
     /// For scripts.
     fn fields(&self) -> [(&'static str, Value); 8] {
@@ -223,6 +259,7 @@ impl Row {
         let Comparison { a, b, ratio, interval } = self.comparison;
         let (name, figure): (&str, fn(f64) -> String) = match self.metric.strip_suffix("_us") {
             Some(quantile) => (quantile, |us| time(us * 1e3)),
+            None if self.metric == "knee" => ("knee per s", grouped),
             None => ("per s", grouped),
         };
         let interval = interval.map_or_else(|| "-".to_owned(), |(low, high)| format!("{low:.3} to {high:.3}"));
@@ -246,14 +283,19 @@ fn record(a: &Side, b: &Side, rows: &[Row], threshold: f64) -> Record {
 
 fn text(a: &Side, b: &Side, rows: &[Row], threshold: f64, printer: &mut Printer) -> Result<()> {
     for (name, side) in [("A", a), ("B", b)] {
-        let runs = render::count(side.runs.len() as u64, "run", "runs");
+        let runs = match side.is_sweep() {
+            true => "a sweep".to_owned(),
+            false => render::count(side.runs.len() as u64, "run", "runs"),
+        };
         let line = format!("{name}: {}, {runs} on {}", side.file, side.place());
         printer.line(&render::escape::message(&line))?;
     }
     let cells: Vec<Vec<String>> = rows.iter().map(Row::cells).collect();
     printer.table(&["", "", "A", "B", "B/A", "95 % interval", ""], &cells)?;
     let percent = threshold * 100.0;
-    let judged = if rows.iter().all(|row| row.comparison.interval.is_some()) {
+    let judged = if a.is_sweep() {
+        &format!("by the ratio alone: a sweep finds its knee to within {:.0} %", (NARROW - 1.0) * 100.0)
+    } else if rows.iter().all(|row| row.comparison.interval.is_some()) {
         "and the interval is without 1"
     } else {
         "by the ratio alone where a side has one run: that may be chance, and --runs 10 would tell"

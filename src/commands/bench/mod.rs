@@ -52,13 +52,13 @@ use crate::render::{self, Format, Printer, escape};
 pub struct Args {
     #[command(subcommand)]
     command: Option<Command>,
-    /// Connections
+    /// Clients, each with a connection, or to a cluster with one to each primary
     #[arg(long, short, value_name = "N", default_value_t = 50, value_parser = arguments::number::<usize>(1, 100_000))]
     clients: usize,
-    /// Requests that a connection has in flight at most
+    /// Requests that a client has in flight at most
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = arguments::number::<usize>(1, 10_000))]
     pipeline: usize,
-    /// Threads that share the connections: more than one where one processor is not enough
+    /// Threads that share the clients: more than one where one processor is not enough
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = arguments::number::<usize>(1, 1024))]
     threads: usize,
     /// Stop after so many requests
