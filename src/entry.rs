@@ -89,6 +89,17 @@ impl Stored {
         }
     }
 
+    /// Whether both are the same data. NaN is the same as itself here, and -0.0 is not 0.0.
+    #[must_use]
+    pub fn same(&self, other: &Stored) -> bool {
+        match (self, other) {
+            (Stored::Float(one), Stored::Float(other)) => {
+                one.to_bits() == other.to_bits() || (one.is_nan() && other.is_nan())
+            }
+            _ => self == other,
+        }
+    }
+
     /// The bytes of what is bytes or text; `None` for a number and for members.
     #[must_use]
     pub fn as_bytes(&self) -> Option<&[u8]> {

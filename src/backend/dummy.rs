@@ -3,7 +3,7 @@
 //! For dry runs of a script, and to measure what everything but a store costs.
 
 use super::{Backend, Connect, Cursor, Error, Options, Page, Row, nothing_more};
-use crate::entry::{Condition, Entry, Expiry, Facts, Kind, StoredKey, Write};
+use crate::entry::{Condition, Entry, Expiry, Facts, Kind, Stored, StoredKey, Write};
 use crate::pattern::Pattern;
 use crate::url::{Url, UrlError};
 
@@ -37,6 +37,11 @@ impl Backend for Dummy {
     /// There never is an entry, so only a write that asks for one is refused.
     fn set_many(&mut self, writes: &[Write]) -> Result<Vec<bool>, Error> {
         Ok(writes.iter().map(|write| write.condition != Condition::IfPresent).collect())
+    }
+
+    /// There never is an entry that could still be as it was.
+    fn replace(&mut self, _: &StoredKey, _: &Entry, _: &Stored) -> Result<bool, Error> {
+        Ok(false)
     }
 
     fn delete_many(&mut self, keys: &[StoredKey]) -> Result<Vec<bool>, Error> {

@@ -75,6 +75,18 @@ impl Backend for Memory {
         Ok(writes.iter().map(|write| store.set(write)).collect())
     }
 
+    fn replace(&mut self, key: &StoredKey, before: &Entry, after: &Stored) -> Result<bool, Error> {
+        no_fields(self.label(), [key])?;
+        let mut store = self.store();
+        let now = store.now();
+        let Some(held) = store.alive(&key.key, now) else { return Ok(false) };
+        let unchanged = held.stored.same(&before.stored) && held.tag == before.tag;
+        if unchanged {
+            held.stored.clone_from(after);
+        }
+        Ok(unchanged)
+    }
+
     fn delete_many(&mut self, keys: &[StoredKey]) -> Result<Vec<bool>, Error> {
         no_fields(self.label(), keys)?;
         let mut store = self.store();

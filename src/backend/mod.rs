@@ -24,7 +24,7 @@ pub use self::reply::Reply;
 pub use self::server::Server;
 pub use self::shards::{Dial, Shards};
 use self::survey::{Observer, Plan, Surveyed};
-use crate::entry::{Entry, Expiry, Facts, Kind, StoredKey, Write};
+use crate::entry::{Entry, Expiry, Facts, Kind, Stored, StoredKey, Write};
 use crate::limits::Limits;
 use crate::pattern::Pattern;
 use crate::url::{Url, UrlError};
@@ -50,6 +50,10 @@ pub trait Backend {
 
     /// Writes entries, in order; says of each whether its condition held.
     fn set_many(&mut self, writes: &[Write]) -> Result<Vec<bool>, Error>;
+
+    /// Puts `after` where an entry stands with the data and the tag of `before`, in one step whoever else
+    /// writes; says whether one did. Its expiry, as it is by then, and its tag stay.
+    fn replace(&mut self, key: &StoredKey, before: &Entry, after: &Stored) -> Result<bool, Error>;
 
     /// Deletes `keys`; says of each whether it was there.
     fn delete_many(&mut self, keys: &[StoredKey]) -> Result<Vec<bool>, Error>;
@@ -150,6 +154,14 @@ const NO_TAGS: &str = "keeps no tags of its own: choose a layout that does";
 /// The store has no such ability.
 fn unsupported(label: &str, what: &str) -> Error {
     Error::new(ErrorKind::Unsupported, format!("{label} {what}"))
+}
+
+/// How often a write that must find an entry as it was looked at is tried while others write.
+const REPLACE_TRIES: usize = 16;
+
+/// They never stopped.
+fn never_still(tried: &str, label: &str) -> Error {
+    Error::new(ErrorKind::Failed, format!("{tried} at {label}: it is written all the time"))
 }
 
 /// The counter that `text` is and `by` more, for stores that do not count themselves: 64 bits with a

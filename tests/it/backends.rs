@@ -81,6 +81,7 @@ pub fn conformance(name: &'static str, connect: &Connect) {
         each_key_is_exactly_one_entry,
         a_write_gives_the_expiry_it_says,
         a_write_happens_on_its_condition,
+        an_entry_is_replaced_only_as_it_was_read,
         an_entry_can_be_given_another_expiry,
         an_entry_expires_by_itself,
         many_keys_are_answered_in_their_order,
@@ -211,6 +212,12 @@ impl Subject {
     /// Adds to a counter that is created without expiry.
     pub fn add(&mut self, key: impl AsRef<[u8]>, by: i64) -> Result<i128, Error> {
         self.backend.increment(&StoredKey::new(key.as_ref()), by, Expiry::Never)
+    }
+
+    /// Puts `bytes` in place of `before`.
+    fn replace(&mut self, key: impl AsRef<[u8]>, before: &Entry, bytes: impl AsRef<[u8]>) -> bool {
+        let after = Stored::Bytes(bytes.as_ref().to_vec());
+        self.backend.replace(&StoredKey::new(key.as_ref()), before, &after).unwrap()
     }
 
     /// Deletes one entry.
@@ -398,6 +405,40 @@ fn a_write_happens_on_its_condition(subject: &mut Subject) {
             }
         }
     }
+}
+
+fn an_entry_is_replaced_only_as_it_was_read(subject: &mut Subject) {
+    let name = subject.name;
+    let large = vec![b'x'; 40_000];
+    let keys = [&b"k"[..], b"a b\n", b"\xff"];
+    for (key, old, new) in [(keys[0], &b"old"[..], &b"new"[..]), (keys[1], b"", &large), (keys[2], &large, b"")] {
+        let hour = 3_600_000;
+        subject.put(Write { expiry: Expiry::In(hour), ..write(key, old) });
+        let before = subject.entry(key).unwrap();
+        assert!(subject.replace(key, &before, new), "{name}");
+        assert!(subject.get(key).as_deref() == Some(new) && subject.has_left(key, hour), "{name}: its ttl stays");
+        assert!(!subject.replace(key, &before, "late"), "{name}: somebody was faster");
+        assert!(subject.get(key).as_deref() == Some(new), "{name}");
+        let before = subject.entry(key).unwrap();
+        subject.expire(key, Expiry::In(2 * hour));
+        assert!(subject.replace(key, &before, new) && subject.has_left(key, 2 * hour), "{name}: another ttl is kept");
+        subject.expire(key, Expiry::Never);
+        assert!(subject.replace(key, &before, old), "{name}");
+        assert_eq!((subject.get(key).as_deref(), subject.ttl(key)), (Some(old), Some(Ttl::Never)), "{name}");
+        let before = subject.entry(key).unwrap();
+        subject.expire(key, Expiry::In(0));
+        assert!(!subject.replace(key, &before, new) && subject.get(key).is_none(), "{name}: it has expired");
+        subject.set(key, old);
+        subject.delete(key);
+        assert!(!subject.replace(key, &before, new) && subject.get(key).is_none(), "{name}: it is gone");
+    }
+    let (taken, before) = (subject.takes(b""), Entry { stored: Stored::Bytes(vec![]), ttl: Ttl::Never, tag: None });
+    let replaced = subject.backend.replace(&StoredKey::new(""), &before, &Stored::Bytes(vec![1]));
+    match replaced {
+        Err(error) => assert!(!taken && error.kind == ErrorKind::Unfit, "{name}: {error}"),
+        replaced => assert_eq!((taken, replaced), (true, Ok(false)), "{name}"),
+    }
+    assert!(subject.set("k", "v") && subject.expire("k", Expiry::Never), "{name}: nothing was left half done");
 }
 
 fn an_entry_can_be_given_another_expiry(subject: &mut Subject) {
@@ -624,6 +665,124 @@ fn counting_at_once_loses_nothing() {
 }
 
 #[test]
+fn replacing_at_once_loses_nothing() {
+    let (directory, server, memcached) = (tempfile::tempdir().unwrap(), Server::start(&[]), Memcached::start(&[]));
+    let (disk, cluster) = (format!("disk://{}/cache", directory.path().display()), Cluster::start(3, 0));
+    let number = |entry: &Entry| String::from_utf8_lossy(entry.stored.as_bytes().unwrap()).parse::<u32>().unwrap();
+    for url in ["memory:", &disk, &server.url(), &memcached.url(), &cluster.url()] {
+        let connect = parse(url, &options()).unwrap();
+        let mut subject = Subject { name: "", backend: connect().unwrap() };
+        subject.put(Write { expiry: Expiry::In(3_600_000), ..write("k", "0") });
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    let mut subject = Subject { name: "", backend: connect().unwrap() };
+                    let mut add = || {
+                        let before = subject.entry("k").unwrap();
+                        subject.replace("k", &before, (number(&before) + 1).to_string())
+                    };
+                    (0..25).for_each(|_| while !add() {});
+                });
+            }
+        });
+        assert_eq!(subject.get("k"), Some(b"100".to_vec()), "{url}");
+        assert!(subject.has_left("k", 3_600_000), "{url}");
+    }
+}
+
+#[test]
+fn what_stands_beside_the_bytes_is_compared_and_stays() {
+    let (directory, memcached) = (tempfile::tempdir().unwrap(), Memcached::start(&[]));
+    let disk = format!("disk://{}/cache", directory.path().display());
+    let flagged = |flags, text: &str| Stored::Flagged(flags, text.into());
+    let put = |url: &str, data: Stored, tag: Option<&str>| Write { data, tag: tag.map(Into::into), ..write(url, "") };
+    for (url, data, tag, after, others) in [
+        (
+            "memory:",
+            Stored::Text("a".into()),
+            Some("red"),
+            Stored::Integer(1),
+            vec![(Stored::Text("a".into()), "blue")],
+        ),
+        (
+            &*disk,
+            Stored::Pickle(b"\x80\x04N.".to_vec()),
+            Some("red"),
+            Stored::Float(f64::NAN),
+            vec![
+                (Stored::Bytes(b"\x80\x04N.".to_vec()), "red"),
+                (Stored::Pickle(b"\x80\x04N.".to_vec()), "blue"),
+                (Stored::Float(0.0), "red"),
+            ],
+        ),
+        (&memcached.url(), flagged(16, "a"), None, flagged(16, "b"), vec![(flagged(2, "a"), "")]),
+    ] {
+        let mut subject = Subject { name: "", backend: parse(url, &options()).unwrap()().unwrap() };
+        let key = StoredKey::new(url);
+        assert!(subject.put(put(url, data.clone(), tag)));
+        let before = subject.entry(url).unwrap();
+        for (data, tag) in others {
+            assert!(subject.put(put(url, data, Some(tag).filter(|tag| !tag.is_empty()))));
+            assert_eq!(subject.backend.replace(&key, &before, &after), Ok(false), "{url}");
+        }
+        assert!(subject.put(put(url, data, tag)));
+        for after in [&after, &before.stored] {
+            let now = subject.entry(url).unwrap();
+            assert_eq!(subject.backend.replace(&key, &now, after), Ok(true), "{url}: {now:?}");
+            let Entry { stored, tag: kept, .. } = subject.entry(url).unwrap();
+            assert!(stored.same(after) && kept.as_deref() == tag, "{url}: {stored:?} {kept:?}");
+        }
+    }
+    let unnumbered = Memcached::start(&["-C"]);
+    let mut subject = Subject { name: "", backend: parse(&unnumbered.url(), &options()).unwrap()().unwrap() };
+    subject.set("k", "v");
+    let before = subject.entry("k").unwrap();
+    let error = subject.backend.replace(&StoredKey::new("k"), &before, &Stored::Bytes(vec![])).unwrap_err();
+    assert!(error.kind == ErrorKind::Unsupported && error.message.contains("-C"), "{error}");
+}
+
+#[test]
+fn a_field_is_replaced_whatever_happens_beside_it() {
+    let server = Server::start(&[]);
+    let mut backend = parse(&server.url(), &options()).unwrap()().unwrap();
+    let key = StoredKey { key: b"h".to_vec(), field: Some(b"f".to_vec()) };
+    server.command(&[b"HSET", b"h", b"f", b"1", b"g", b"2"]);
+    server.command(&[b"EXPIRE", b"h", b"3600"]);
+    let before = backend.get_many(std::slice::from_ref(&key)).unwrap().remove(0).unwrap();
+    server.command(&[b"HSET", b"h", b"g", b"3"]);
+    assert_eq!(backend.replace(&key, &before, &Stored::Bytes(b"4".to_vec())), Ok(true));
+    assert_eq!(backend.replace(&key, &before, &Stored::Bytes(b"5".to_vec())), Ok(false));
+    assert_eq!(server.command(&[b"HGET", b"h", b"f"]), redis::Value::BulkString(b"4".to_vec()));
+    assert!(matches!(server.command(&[b"TTL", b"h"]), redis::Value::Int(3500..=3600)));
+    for gone in [&[&b"HDEL"[..], b"h", b"f"][..], &[b"DEL", b"h"], &[b"SET", b"h", b"text"]] {
+        server.command(gone);
+        assert_eq!(backend.replace(&key, &before, &Stored::Bytes(b"5".to_vec())), Ok(false), "{gone:?}");
+    }
+    server.command(&[b"DEL", b"k"]);
+    server.command(&[b"LPUSH", b"k", b"1"]);
+    assert_eq!(backend.replace(&StoredKey::new("k"), &before, &before.stored), Ok(false), "it is a list now");
+}
+
+/// Who may do anything but open a transaction must not have the write done without one.
+#[test]
+fn who_may_not_compare_and_set_changes_nothing() {
+    let server = Server::start(&[]);
+    for (user, denied) in [("w", "-watch"), ("m", "-multi"), ("e", "-exec"), ("s", "-set"), ("g", "-get")] {
+        server.command(&[b"ACL", b"SETUSER", user.as_bytes(), b"on", b"nopass", b"~*", b"+@all", denied.as_bytes()]);
+        let url = server.url().replace("://", &format!("://{user}:x@"));
+        let mut backend = parse(&url, &options()).unwrap()().unwrap();
+        server.command(&[b"SET", b"k", b"old"]);
+        let before = Entry { stored: Stored::Bytes(b"old".to_vec()), ttl: Ttl::Never, tag: None };
+        let error = backend.replace(&StoredKey::new("k"), &before, &Stored::Bytes(b"new".to_vec())).unwrap_err();
+        assert!(error.kind == ErrorKind::Denied && error.message.contains("cannot replace `k`"), "{user}: {error}");
+        assert_eq!(server.command(&[b"GET", b"k"]), redis::Value::BulkString(b"old".to_vec()), "{user}");
+        // Nothing is watched or begun any more.
+        assert_eq!(backend.increment(&StoredKey::new("n"), 1, Expiry::Never), Ok(1), "{user}");
+        server.command(&[b"DEL", b"n"]);
+    }
+}
+
+#[test]
 fn what_a_store_cannot_do_it_says() {
     let server = Server::start(&[]);
     let mut redis = parse(&server.url(), &options()).unwrap()().unwrap();
@@ -712,6 +871,8 @@ fn dummy_stores_nothing() {
     assert_eq!(subject.keys("*", None), []);
     let keys = ["a", "b"].map(StoredKey::new);
     assert_eq!(subject.backend.get_many(&keys), Ok(vec![None, None]));
+    let entry = Entry { stored: Stored::Bytes(b"v".to_vec()), ttl: Ttl::Never, tag: None };
+    assert!(!subject.replace("k", &entry, "w"));
 }
 
 #[test]

@@ -28,7 +28,7 @@ use self::schema::{Found, Settings};
 use self::store::{Deleted, PRODUCT, Store, Trouble, is_read_only};
 use super::survey::{Observer, Plan, Surveyed};
 use super::{Backend, Connect, Cursor, Error, ErrorKind, Options, Page, Row, Server, no_fields};
-use crate::entry::{Entry, Expiry, Facts, Kind, StoredKey, Write};
+use crate::entry::{Entry, Expiry, Facts, Kind, Stored, StoredKey, Write};
 use crate::limits::Limits;
 use crate::pattern::Pattern;
 use crate::url::{Url, UrlError, percent_decode};
@@ -175,6 +175,15 @@ impl Backend for Disk {
         self.made()?;
         let store = self.store.as_ref().expect("it was opened or made just above");
         self.in_batches(store, writes, Store::set)
+    }
+
+    fn replace(&mut self, key: &StoredKey, before: &Entry, after: &Stored) -> Result<bool, Error> {
+        no_fields(&self.label, [key])?;
+        let replaced = match self.existing()? {
+            Some(store) => store.replace(key, before, after),
+            None => Ok(false),
+        };
+        replaced.map_err(|trouble| self.place.explain("write to", trouble))
     }
 
     fn delete_many(&mut self, keys: &[StoredKey]) -> Result<Vec<bool>, Error> {

@@ -160,9 +160,30 @@ impl Store {
         keys.iter().map(|key| self.find_whole(FACTS, &key.key, facts)).collect()
     }
 
-    /// Writes a batch. Large values are files before the transaction begins, so that no other
-    /// process waits for them, and none of them stays behind when it fails.
+    /// Writes a batch.
     pub fn set(&self, writes: &[Write]) -> Result<Vec<bool>, Trouble> {
+        self.set_where(writes, |_| Ok(true))
+    }
+
+    /// Writes over one entry that is still as it was.
+    pub fn replace(&self, key: &StoredKey, before: &Entry, after: &Stored) -> Result<bool, Trouble> {
+        let (data, expiry, condition) = (after.clone(), Expiry::Keep, Condition::IfPresent);
+        let write = Write { key: key.clone(), data, expiry, condition, tag: None };
+        let unchanged = |write: &Write| {
+            let found = self.entry(&write.key.key)?;
+            Ok(found.is_some_and(|(_, entry)| entry.stored.same(&before.stored) && entry.tag == before.tag))
+        };
+        Ok(self.set_where(&[write], unchanged)? == [true])
+    }
+
+    /// Writes those of a batch for which `holds`, which is asked inside the transaction. Large values are
+    /// files before it begins, so that no other process waits for them, and none of them stays behind when
+    /// it fails.
+    fn set_where(
+        &self,
+        writes: &[Write],
+        holds: impl Fn(&Write) -> Result<bool, Trouble>,
+    ) -> Result<Vec<bool>, Trouble> {
         let mut names: Vec<Option<String>> = Vec::with_capacity(writes.len());
         let mut done = Ok(());
         for write in writes {
@@ -176,7 +197,14 @@ impl Store {
         }
         let done = done.and_then(|()| {
             self.transact(|trash| {
-                writes.iter().zip(&names).map(|(write, name)| self.set_one(write, name.as_deref(), trash)).collect()
+                let mut one = |(write, name): (&Write, &Option<String>)| {
+                    if holds(write)? {
+                        return self.set_one(write, name.as_deref(), trash);
+                    }
+                    trash.extend(name.as_ref().map(|name| name.as_bytes().to_vec()));
+                    Ok(false)
+                };
+                writes.iter().zip(&names).map(&mut one).collect()
             })
         });
         if done.is_err() {

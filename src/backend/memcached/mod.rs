@@ -22,7 +22,8 @@ use self::url::Target;
 use super::net::{Line, Place, Secured};
 use super::survey::{self, DATA_MOST, Draw, Observation, Observer, Surveyed};
 use super::{
-    Abilities, Backend, Connect, Cursor, Dial, Error, ErrorKind, Options, Page, Row, Server, Shards, no_fields,
+    Abilities, Backend, Connect, Cursor, Dial, Error, ErrorKind, Options, Page, REPLACE_TRIES, Row, Server, Shards,
+    never_still, no_fields,
 };
 use crate::entry::{Condition, Entry, Expiry, Facts, Item, Kind, Stored, StoredKey, Ttl, Write};
 use crate::limits::Limits;
@@ -68,9 +69,6 @@ const LARGE: usize = 512 << 10;
 
 /// Items of a survey between two turns of its observer.
 const SURVEYED: usize = 1000;
-
-/// How often a write that keeps the ttl is tried again when somebody else writes at the same time.
-const TRIES: usize = 16;
 
 fn open(url: &str, options: &Options) -> Result<Connect, UrlError> {
     let target = url::parse(url)?;
@@ -167,7 +165,7 @@ impl Backend for Memcached {
         let keeping = |at: &usize| writes[*at].expiry == Expiry::Keep && writes[*at].condition != Condition::IfAbsent;
         let mut due: Vec<usize> = (0..writes.len()).collect();
         let mut done = vec![false; writes.len()];
-        for _ in 0..TRIES {
+        for _ in 0..REPLACE_TRIES {
             let kept: Vec<usize> = due.iter().copied().filter(keeping).collect();
             self.keep(&kept, writes, &mut plans)?;
             let doing = |at: usize| format!("cannot set {}", shown(&writes[due[at]].key));
@@ -181,9 +179,35 @@ impl Backend for Memcached {
                 return Ok(done);
             }
         }
-        let key = shown(&writes[due[0]].key);
-        let message = format!("cannot set {key} at {} and keep its ttl: it is written all the time", self.label());
-        Err(Error::new(ErrorKind::Failed, message))
+        let tried = format!("cannot set {} and keep its ttl", shown(&writes[due[0]].key));
+        Err(never_still(&tried, self.label()))
+    }
+
+    fn replace(&mut self, key: &StoredKey, before: &Entry, after: &Stored) -> Result<bool, Error> {
+        let tried = format!("cannot replace {}", shown(key));
+        let name = self.named([key], |_| tried.clone())?.remove(0);
+        let (data, condition) = (after.clone(), Condition::IfPresent);
+        self.fits(&Write { key: key.clone(), data, expiry: Expiry::Keep, condition, tag: None })?;
+        for _ in 0..REPLACE_TRIES {
+            let (marks, bytes) = match self.link.ask_one(&tried, line("mg", &name, " t f v c u"))? {
+                Reply::Value(marks, bytes) => (marks, bytes),
+                Reply::Missing => return Ok(false),
+                reply => return Err(self.odd(&tried, &reply)),
+            };
+            if stored(&marks, bytes) != before.stored {
+                return Ok(false);
+            }
+            let Some(cas @ 1..) = marks.number('c') else {
+                let message =
+                    format!("{tried} at {}: it does not number its writes (-C switches that off)", self.label());
+                return Err(Error::new(ErrorKind::Unsupported, message));
+            };
+            let plan = Plan { key: name.clone(), exptime: same_exptime(&marks, now_ms())?, mode: 'R', cas };
+            if self.change(|_| tried.clone(), std::iter::once(plan.request(after)))? == [true] {
+                return Ok(true);
+            }
+        }
+        Err(never_still(&tried, self.label()))
     }
 
     fn delete_many(&mut self, keys: &[StoredKey]) -> Result<Vec<bool>, Error> {
@@ -381,11 +405,7 @@ impl Memcached {
         }
         let entry = |(at, reply): (usize, Reply)| match reply {
             Reply::Value(marks, bytes) => {
-                let stored = match flags(&marks) {
-                    0 => Stored::Bytes(bytes),
-                    flags => Stored::Flagged(flags, bytes),
-                };
-                Ok(Some(Entry { stored, ttl: ttl(&marks), tag: None }))
+                Ok(Some(Entry { stored: stored(&marks, bytes), ttl: ttl(&marks), tag: None }))
             }
             Reply::Missing => Ok(None),
             reply => Err(self.odd(&doing(at), &reply)),
@@ -420,16 +440,8 @@ impl Memcached {
             let plan = &mut plans[kept[place]];
             match (reply, writes[kept[place]].condition) {
                 (Reply::Done(marks), _) => {
-                    let expiry = match ttl(&marks) {
-                        // By the second in which the server is, so that the ttl does not grow.
-                        Ttl::Left(ms) if ms > RELATIVE_MOST * 1000 => {
-                            Expiry::At((now - now % 1000).saturating_add_unsigned(ms))
-                        }
-                        Ttl::Left(ms) => Expiry::In(ms),
-                        Ttl::Never | Ttl::Unknown => Expiry::Never,
-                    };
                     let cas = marks.number('c').unwrap_or_default();
-                    *plan = Plan { exptime: exptime(expiry, now)?, mode: 'R', cas, ..plan.clone() };
+                    *plan = Plan { exptime: same_exptime(&marks, now)?, mode: 'R', cas, ..plan.clone() };
                 }
                 (Reply::Missing, Condition::IfPresent) => *plan = Plan { mode: 'R', cas: 0, ..plan.clone() },
                 (Reply::Missing, _) => *plan = Plan { exptime: 0, mode: 'E', cas: 0, ..plan.clone() },
@@ -467,6 +479,25 @@ fn ttl(marks: &Marks) -> Ttl {
         // One that has expired wraps around (1.6.18).
         Some(seconds) if seconds < 0 || seconds > i32::MAX.into() => Ttl::Left(0),
         Some(seconds) => Ttl::Left(seconds.unsigned_abs() * 1000),
+    }
+}
+
+/// The expiry that keeps the ttl that an item has.
+fn same_exptime(marks: &Marks, now: i64) -> Result<i64, Error> {
+    let expiry = match ttl(marks) {
+        // By the second in which the server is, so that the ttl does not grow.
+        Ttl::Left(ms) if ms > RELATIVE_MOST * 1000 => Expiry::At((now - now % 1000).saturating_add_unsigned(ms)),
+        Ttl::Left(ms) => Expiry::In(ms),
+        Ttl::Never | Ttl::Unknown => Expiry::Never,
+    };
+    exptime(expiry, now)
+}
+
+/// The data of an item.
+fn stored(marks: &Marks, bytes: Vec<u8>) -> Stored {
+    match flags(marks) {
+        0 => Stored::Bytes(bytes),
+        flags => Stored::Flagged(flags, bytes),
     }
 }
 

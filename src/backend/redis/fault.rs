@@ -21,6 +21,11 @@ const ANSWERS: &[(&str, ErrorKind, &str)] = &[
     ("WRONGPASS", ErrorKind::Denied, "check the user and the password"),
     ("NOPERM", ErrorKind::Denied, "the server's ACL does not let this user do that"),
     (
+        "EXECABORT Transaction discarded because of: NOPERM",
+        ErrorKind::Denied,
+        "the server's ACL does not let this user do that",
+    ),
+    (
         "DENIED",
         ErrorKind::Denied,
         "the server is in protected mode: it wants a password, or a connection from its own host",

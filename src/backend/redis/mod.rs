@@ -16,6 +16,7 @@ mod nodes;
 mod patience;
 mod raw;
 mod read;
+mod replace;
 mod reply;
 mod sentinel;
 mod slots;
@@ -190,6 +191,11 @@ impl Backend for Redis {
         }
         let doing = |at: usize| format!("cannot set {}", shown(&writes[at].key));
         self.change(doing, writes.iter().map(set))
+    }
+
+    fn replace(&mut self, key: &StoredKey, before: &Entry, after: &Stored) -> Result<bool, Error> {
+        self.may_write()?;
+        replace::replace(&mut self.nodes, key, &before.stored, after)
     }
 
     fn delete_many(&mut self, keys: &[StoredKey]) -> Result<Vec<bool>, Error> {

@@ -218,6 +218,19 @@ impl Nodes {
         Ok(answers.into_iter().filter_map(Answer::came).collect())
     }
 
+    /// Sends `commands` in the session that has answered last, and in no other, wherever their keys are: what was
+    /// watched and begun in it holds nowhere else. A reply for each.
+    ///
+    /// # Errors
+    /// When the connection fails.
+    pub fn go_on(&mut self, commands: &[Cmd]) -> Result<Vec<Value>, Error> {
+        let mut packed = Vec::new();
+        commands.iter().for_each(|command| command.write_packed_command(&mut packed));
+        let link = &mut self.links[self.answered.0];
+        link.send(&packed)?;
+        commands.iter().map(|_| link.receive()).collect()
+    }
+
     /// Sends a command to each of `nodes`, at the same time; the reply of each, or why there is none.
     pub fn ask_each(&mut self, nodes: &[usize], command: &Cmd) -> Vec<Result<Value, Error>> {
         let batch = vec![command.clone(); nodes.len()];
