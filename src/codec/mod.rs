@@ -13,6 +13,7 @@ pub mod detect;
 pub mod flags;
 pub mod json;
 mod keys;
+pub mod literal;
 pub mod msgpack;
 pub mod pickle;
 pub mod text;
