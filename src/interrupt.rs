@@ -9,7 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::flag;
 use signal_hook::iterator::Signals;
 
@@ -60,6 +60,43 @@ impl Interrupt {
         let woken = woken.lock().unwrap_or_else(PoisonError::into_inner);
         let waited = waiting.wait_timeout_while(woken, time, |woken| !*woken);
         *waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+}
+
+/// Holds signals back: while this lives none ends the process, which has something that must not be left behind.
+/// Control-C and control-\\ are for whoever has the terminal meanwhile, an editor, and heeded by nobody here.
+pub struct Hold {
+    /// Whether signals do again what they do.
+    released: Arc<AtomicBool>,
+    over: Arc<AtomicBool>,
+}
+
+impl Hold {
+    /// From now on.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn take() -> io::Result<Hold> {
+        let (released, over) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+        for signal in [SIGINT, SIGQUIT, SIGTERM, SIGHUP] {
+            flag::register_conditional_default(signal, Arc::clone(&released))?;
+        }
+        for signal in [SIGTERM, SIGHUP] {
+            flag::register(signal, Arc::clone(&over))?;
+        }
+        Ok(Hold { released, over })
+    }
+
+    /// Whether the process was told to end, or its terminal is gone.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.over.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.released.store(true, Ordering::Relaxed);
     }
 }
 

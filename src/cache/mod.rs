@@ -21,9 +21,10 @@ use self::write::{Before, Plan};
 pub use self::write::{DEFAULT_SERIALIZER, Encoded, Form, Put, Receipt};
 use crate::backend::{self, Abilities, Backend, ErrorKind, Reply, Server};
 use crate::codec::{self, Codec};
-use crate::entry::{Entry, Expiry, Facts, Kind, StoredKey, Write};
+use crate::entry::{Entry, Expiry, Facts, Kind, Stored, StoredKey, Write};
 use crate::layout::{self, Layout, Name};
 use crate::pattern::Pattern;
+use crate::value::Value;
 
 /// Three URLs, opened.
 pub struct Cache {
@@ -382,9 +383,30 @@ impl Cache {
     /// # Errors
     /// The codec's; [`Error::Loss`].
     pub fn encode(&self, put: &Put) -> Result<Encoded, Error> {
-        let plan = write::plan(&put.value, &put.form, &Before::default(), self.usual().as_ref(), &self.reader.limits);
-        let Plan { data, form, notes, .. } = plan.map_err(|error| error.at(&put.name.key))?;
+        self.planned(&put.value, &put.form, &Before::default()).map_err(|error| error.at(&put.name.key))
+    }
+
+    /// What [`Cache::replace`] is to store of a value in place of an entry; nothing is written.
+    ///
+    /// # Errors
+    /// The codec's; [`Error::Loss`].
+    pub fn encode_over(&self, key: &[u8], before: &Entry, value: &Value, form: &Form) -> Result<Encoded, Error> {
+        self.planned(value, form, &Before::of_entry(Some(before.clone()))).map_err(|error| error.at(key))
+    }
+
+    fn planned(&self, value: &Value, form: &Form, before: &Before) -> Result<Encoded, Error> {
+        let plan = write::plan(value, form, before, self.usual().as_ref(), &self.reader.limits)?;
+        let Plan { data, form, notes, .. } = plan;
         Ok(Encoded { data, form, notes })
+    }
+
+    /// Puts data in place of an entry as it was read, in one step; says whether it was still so. As
+    /// [`Backend::replace`].
+    ///
+    /// # Errors
+    /// The backend's.
+    pub fn replace(&mut self, place: &StoredKey, before: &Entry, data: &Stored) -> Result<bool, Error> {
+        Ok(self.backend.replace(place, before, data)?)
     }
 
     /// The tag that the backend itself keeps with an entry, where the layout has no tags.

@@ -13,6 +13,7 @@ mod danger;
 mod decode;
 mod del;
 mod diff;
+mod edit;
 mod encode;
 mod exists;
 mod expire;
@@ -97,6 +98,7 @@ macro_rules! commands {
 commands! {
     Get get |_| Effect::Reads,
     Set set |args| args.effect(),
+    Edit edit |_| Effect::Writes,
     Del del |args| args.consent.effect(),
     Invalidate invalidate |args| args.effect(),
     Tags tags |args| args.effect(),

@@ -46,11 +46,27 @@ pub struct Style {
 pub fn write(value: &Value, style: &Style, limits: &Limits, out: &mut dyn Write) -> Result<(), PrintError> {
     let expansion = Expansion::of(value);
     expansion.check_labelled(limits)?;
-    let words = match style.notation {
-        Notation::Python => Words::Python,
-        Notation::Json => Words::Json(if style.terminal { Escape::Terminal } else { Escape::Utf8 }),
-    };
-    walk(value, &mut Manner::labelled(words, &expansion, limits), &mut Pretty::new(style, out))
+    walk(value, &mut Manner::labelled(style.words(), &expansion, limits), &mut Pretty::new(style, out))
+}
+
+/// Writes `value` without labels, each shared part wherever it is: a notation of nothing but its own words, which
+/// can be read back where it has words for all of it.
+///
+/// # Errors
+/// The output's, and [`PrintError::Limit`] for a value that sharing makes too long, before anything is written.
+pub fn write_bare(value: &Value, style: &Style, limits: &Limits, out: &mut dyn Write) -> Result<(), PrintError> {
+    let expansion = Expansion::of(value);
+    expansion.check(limits)?;
+    walk(value, &mut Manner::repeated(style.words(), &expansion, limits), &mut Pretty::new(style, out))
+}
+
+impl Style {
+    fn words(&self) -> Words {
+        match self.notation {
+            Notation::Python => Words::Python,
+            Notation::Json => Words::Json(if self.terminal { Escape::Terminal } else { Escape::Utf8 }),
+        }
+    }
 }
 
 /// Bytes of an [`excerpt`].

@@ -123,8 +123,14 @@ impl<'e> Manner<'e> {
     /// As `repr`: at most as much as the limits `printed` and `output` say.
     #[must_use]
     pub fn repr(expansion: &'e Expansion, limits: &Limits) -> Manner<'e> {
+        Manner::repeated(Words::Python, expansion, limits)
+    }
+
+    /// Each shared part again wherever it is, as `repr` does.
+    #[must_use]
+    pub fn repeated(words: Words, expansion: &'e Expansion, limits: &Limits) -> Manner<'e> {
         let sharing = Sharing::Repeat { nodes: limits.printed, bytes: limits.output };
-        Manner { words: Words::Python, expansion, sharing, limits: *limits }
+        Manner { words, expansion, sharing, limits: *limits }
     }
 
     /// Each shared part that is not small once, and its label from then on: linear in what is

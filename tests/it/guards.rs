@@ -29,6 +29,7 @@ pub const LINES: &[(&str, Does)] = &[
     ("set k 1", Writes),
     ("set k 1 --ttl 1h --if-exists", Writes),
     ("set --from lines.jsonl", Destroys),
+    ("edit k", Writes),
     ("del k", Destroys),
     ("del k --dry-run", Reads),
     ("del --match k*", Destroys),

@@ -15,6 +15,7 @@ mod codecs;
 mod commands;
 mod config;
 mod disk;
+mod edit;
 mod env;
 mod exactness;
 mod faults;
