@@ -64,7 +64,7 @@ impl Interrupt {
 }
 
 /// Holds signals back: while this lives none ends the process, which has something that must not be left behind.
-/// Control-C and control-\\ are for whoever has the terminal meanwhile, an editor, and heeded by nobody here.
+/// Control-C and control-\ are for whoever has the terminal meanwhile, an editor, and heeded by nobody here.
 pub struct Hold {
     /// Whether signals do again what they do.
     released: Arc<AtomicBool>,

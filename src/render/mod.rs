@@ -11,6 +11,7 @@ pub mod spark;
 pub mod text;
 
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::process::Stdio;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -112,6 +113,12 @@ impl Printer {
     #[must_use]
     pub fn is_terminal(&self) -> bool {
         self.terminal
+    }
+
+    /// Where a program may write that is run meanwhile: on the terminal, or beside the results.
+    #[must_use]
+    pub fn beside(&self) -> Stdio {
+        if self.terminal { Stdio::inherit() } else { Stdio::from(io::stderr()) }
     }
 
     /// Whether what stands on stdout can be written over: on a terminal that can do that.

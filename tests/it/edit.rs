@@ -128,7 +128,7 @@ fn nothing_is_written_where_nothing_was_changed() {
         assert_eq!(fs::read_dir(env.path("tmp")).unwrap().count(), 0, "{script}");
     }
     assert!(!server.info("commandstats").contains("cmdstat_watch:"));
-    let record = edits(&env, "sed -i s/2/3/ \"$1\"", "edit k -o jsonl").ok();
+    let record = edits(&env, "echo noise; sed -i s/2/3/ \"$1\"", "edit k -o jsonl").ok();
     let stored = "\"stored\": true, \"serializer\": \"json://\", \"size\": 13}\n";
     assert_eq!(record, format!("{{\"key\": \"k\", \"stored_key\": \"k\", {stored}"));
 }
@@ -238,6 +238,9 @@ fn the_editor_is_the_one_that_is_named_and_must_end_well() {
         }
     }
     assert_eq!(env.ok(["get", "k"]), "[1]\n");
+    let nobody = Env::new();
+    nobody.ok(["set", "k", "[1]"]);
+    assert!(nobody.fails(["edit", "k"], 2).contains("there is no terminal for `vi`: EDITOR names another"));
     env.file("an editor", "#!/bin/sh\nsed -i \"$1\" \"$2\"\n");
     let program = env.path("an editor").display().to_string();
     assert!(std::process::Command::new("chmod").args(["+x", &program]).status().unwrap().success());

@@ -1,9 +1,10 @@
 //! The editor: which program it is, and running it. It knows nothing of what is edited.
 
 use std::env;
+use std::io::{self, IsTerminal as _};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::Result;
 
@@ -15,8 +16,8 @@ const USUAL: &str = "vi";
 /// A program and its arguments.
 pub struct Editor {
     words: Vec<String>,
-    /// Who said so.
-    origin: &'static str,
+    /// Who said so, if anybody did.
+    origin: Option<&'static str>,
 }
 
 impl Editor {
@@ -35,36 +36,32 @@ impl Editor {
             let shown = text.as_encoded_bytes().escape_ascii().to_string();
             let wrong =
                 || Stop::usage(format!("{origin} is no program with arguments: `{shown}` (are quotes closed?)"));
-            return Ok(Editor { words: words.ok_or_else(wrong)?, origin });
+            return Ok(Editor { words: words.ok_or_else(wrong)?, origin: Some(origin) });
         }
-        Ok(Editor { words: vec![USUAL.to_owned()], origin: "by default, as neither VISUAL nor EDITOR is set" })
+        Ok(Editor { words: vec![USUAL.to_owned()], origin: None })
     }
 
-    /// Has `file` edited, to the end.
+    /// Has `file` edited, to the end. What the program prints is no result of ours, and goes to `screen`.
     ///
     /// # Errors
     /// When the program cannot be run, or does not end well: what is in the file is not meant then.
-    pub fn run(&self, file: &Path) -> Result<()> {
+    pub fn run(&self, file: &Path, screen: Stdio) -> Result<()> {
         let (program, arguments) = self.words.split_first().expect("an editor is a word at least");
-        let status = Command::new(program).args(arguments).arg(file).status().map_err(|error| {
-            Stop::usage(format!("cannot run `{program}` ({}): {error}; EDITOR names another editor", self.origin))
-        })?;
-        match (status.success(), status.signal()) {
-            (true, _) => Ok(()),
-            (false, Some(_)) => {
-                Err(Stop { exit: Exit::Interrupted, message: format!("`{program}` {}", ended(status)) }.into())
-            }
-            (false, None) => {
-                let message = format!("`{program}` {}, so that nothing was changed", ended(status));
-                Err(Stop { exit: Exit::No, message }.into())
-            }
+        if self.origin.is_none() && !io::stdin().is_terminal() {
+            // It would wait for keys that nobody presses.
+            return Err(
+                Stop::usage(format!("there is no terminal for `{program}`: EDITOR names another editor")).into()
+            );
         }
-    }
-}
-
-fn ended(status: std::process::ExitStatus) -> String {
-    match (status.code(), status.signal()) {
-        (Some(code), _) => format!("ended with status {code}"),
-        (None, signal) => format!("was ended by signal {}", signal.unwrap_or_default()),
+        let status = Command::new(program).args(arguments).arg(file).stdout(screen).status().map_err(|error| {
+            let origin = self.origin.unwrap_or("neither VISUAL nor EDITOR is set");
+            Stop::usage(format!("cannot run `{program}` ({origin}): {error}; EDITOR names another editor"))
+        })?;
+        let (exit, ended) = match (status.signal(), status.code().unwrap_or_default()) {
+            (None, 0) => return Ok(()),
+            (None, code) => (Exit::No, format!("ended with status {code}, so that nothing was changed")),
+            (Some(signal), _) => (Exit::Interrupted, format!("was ended by signal {signal}")),
+        };
+        Err(Stop { exit, message: format!("`{program}` {ended}") }.into())
     }
 }

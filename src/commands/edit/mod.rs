@@ -148,7 +148,7 @@ impl Subject {
         loop {
             draft.write(&self.head(slip.as_ref()), &body)?;
             printer.flush()?;
-            editor.run(draft.path())?;
+            editor.run(draft.path(), printer.beside())?;
             if hold.is_over() {
                 return Err(Stop { exit: Exit::Interrupted, message: "interrupted".to_owned() }.into());
             }
