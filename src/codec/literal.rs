@@ -3,14 +3,12 @@
 //! `None`, `True`, `False`, integers (decimal, or `0x…`), floats with `inf` and `nan`, `'…'`, `b'…'`, tuples,
 //! lists, dicts and sets, and `set()`, `frozenset(…)`, `bytearray(b'…')`, which `repr` has no literals for. No
 //! prefixes, triple quotes or sums, and nothing is called. An equal key or member that comes twice is an error:
-//! Python would drop one without a word. Equal texts are one object, as those of one piece of code are in
-//! CPython. It is no layer: nothing stores values so.
+//! Python would drop one without a word. It is no layer: nothing stores values so.
 
 use num_bigint::BigInt;
 
 use super::Error;
 use super::cursor::Cursor;
-use super::keys::Keys;
 use crate::limits::Limits;
 use crate::value::code_point::{invalid_at, push_code_point};
 use crate::value::draft::Draft;
@@ -30,7 +28,6 @@ pub fn read(text: Vec<u8>, limits: &Limits) -> Result<Value, Error> {
         cursor: Cursor::new(LAYER, &text),
         draft: Draft::new(&text),
         limits,
-        texts: Keys::default(),
         open: Vec::new(),
         members: Vec::new(),
         nodes: 0,
@@ -61,7 +58,6 @@ struct Reader<'a> {
     cursor: Cursor<'a>,
     draft: Draft<'a>,
     limits: &'a Limits,
-    texts: Keys,
     open: Vec<Open>,
     /// The members of all open brackets, the innermost last.
     members: Vec<Node>,
@@ -133,8 +129,7 @@ impl Reader<'_> {
         match self.cursor.peek() {
             Some(b'\'' | b'"') => {
                 let text = self.quoted(false)?;
-                let span = self.draft.push_text(&text);
-                Ok(Some(Node::Str(self.texts.add(&self.draft, span))))
+                Ok(Some(Node::Str(self.draft.push_text(&text))))
             }
             Some(b'[') => self.enter(Kind::List),
             Some(b'(') => self.enter(Kind::Tuple),

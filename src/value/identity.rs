@@ -2,7 +2,7 @@
 //!
 //! It knows no notation and no format.
 
-use foldhash::HashSet;
+use foldhash::{HashMap, HashSet};
 
 use super::{Id, Node, Span, Value, to_u32};
 use crate::limits::{Exceeded, Limits};
@@ -35,6 +35,17 @@ impl Identity {
             _ => None,
         }
     }
+}
+
+/// What a text is, or bytes: whether it is text, and what it says; and where that stands.
+fn leaf(text: &[u8], node: Node) -> Option<((bool, &[u8]), Span)> {
+    let (is_text, span) = match node {
+        Node::Str(span) => (true, span),
+        Node::Bytes(span) => (false, span),
+        _ => return None,
+    };
+    let start = span.start as usize;
+    Some(((is_text, &text[start..start + span.len as usize]), span))
 }
 
 /// Something for each container and each object of a value.
@@ -100,6 +111,23 @@ impl Value {
             }
         }
         shared
+    }
+
+    /// Makes equal texts, and equal bytes, of containers one object where they are one in `model`: a notation
+    /// for people does not say of them what is one, and a pickle that repeats each is longer than it was.
+    pub fn share_texts_as(&mut self, model: &Value) {
+        let mut one: HashMap<(bool, &[u8]), Option<Span>> = HashMap::default();
+        for (leaf, span) in model.members.iter().filter_map(|node| leaf(&model.text, *node)) {
+            let first = one.entry(leaf).or_insert(Some(span));
+            *first = first.filter(|first| *first == span);
+        }
+        let mut met: HashMap<(bool, &[u8]), Span> = HashMap::default();
+        for node in &mut self.members {
+            let found = leaf(&self.text, *node).filter(|(leaf, _)| matches!(one.get(leaf), Some(Some(_))));
+            let Some((leaf, span)) = found else { continue };
+            let span = *met.entry(leaf).or_insert(span);
+            *node = if let Node::Str(_) = node { Node::Str(span) } else { Node::Bytes(span) };
+        }
     }
 
     /// Checks that containers are not nested deeper than allowed. A value that contains itself is

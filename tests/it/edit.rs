@@ -97,6 +97,36 @@ fn what_is_not_touched_stays_whatever_it_is() {
     assert!(before.contains("$ref") && before.contains("app.Point"), "{before}");
 }
 
+/// Pickles of CPython's own: every byte of what was not touched stays, so that what was one object is one still.
+#[test]
+fn an_edited_pickle_is_what_python_would_have_made_of_the_edited_value() {
+    let program = "import datetime, pickle, sys\n\
+                   both = lambda f: [pickle.dumps(f(n), int(p)).hex() for p in '012345' for n in (424242, 434343)]\n\
+                   rows = lambda n: [{'id': i, 'is': 'active', 'of': b'admin'} for i in range(50)] + [n, 'active']\n\
+                   one = [1, ('a', 'b')]\n\
+                   mixed = lambda n: [one, one, n, {1, 2}, datetime.datetime(2024, 1, 2), 'x' * 300, {'k': 2.5}]\n\
+                   apart = lambda n: ['.'.join('ab'), '.'.join('ab'), n, {'a.b': '.'.join('ab')}]\n\
+                   [print(line) for f in (rows, mixed, apart) for line in both(f)]";
+    let printed = crate::python::run(program, &[]);
+    let bytes = |hex: &str| -> Vec<u8> {
+        (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
+    };
+    let pickles: Vec<Vec<u8>> = printed.lines().map(bytes).collect();
+    assert_eq!(pickles.len(), 36);
+    let env = place();
+    for (index, pair) in pickles.chunks_exact(2).enumerate() {
+        let file = env.file("pickle", &pair[0]);
+        let stored = format!("@{}", file.display());
+        let notations: &[&str] = if (6..12).contains(&index) { &["edit k"] } else { &["edit k", "edit k --as python"] };
+        for line in notations {
+            env.ok(["set", "k", &stored, "-s", "noop://", "--bytes"]);
+            assert_eq!(edits(&env, "sed -i s/424242/434343/ \"$1\"", line).status, Some(0));
+            let left = env.run(["get", "k", "-o", "raw"]).stdout;
+            assert!(left == pair[1], "{index} {line}: {} not {}", left.escape_ascii(), pair[1].escape_ascii());
+        }
+    }
+}
+
 #[test]
 fn nobody_else_can_read_the_file_and_nothing_of_it_is_left() {
     let env = place();

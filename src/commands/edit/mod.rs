@@ -174,7 +174,8 @@ impl Subject {
 
     /// The value that a text is, and what would be stored of it; `None` when it is the one there was.
     fn understand(&self, cache: &Cache, text: Vec<u8>) -> Result<Option<Edited>, Slip> {
-        let value = self.notation.read(text, &self.limits)?;
+        let mut value = self.notation.read(text, &self.limits)?;
+        value.share_texts_as(&self.value);
         if value.same(&self.value) {
             return Ok(None);
         }
