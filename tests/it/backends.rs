@@ -4,6 +4,7 @@
 //! [`conformance`]. What only one backend does is tested in a file of its own.
 
 use std::ops::ControlFlow;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use cachectl::backend::survey::{Observation, Observer, Plan, Questions, Sample, Surveyed};
@@ -12,7 +13,7 @@ use cachectl::entry::{Condition, Entry, Expiry, Kind, Stored, StoredKey, Ttl, Wr
 use cachectl::limits::Limits;
 use cachectl::pattern::Pattern;
 
-use crate::server::{Certificates, Cluster, Memcached, Server};
+use crate::server::{Certificates, Cluster, Fake, Memcached, Server};
 
 #[test]
 fn memory_conforms() {
@@ -779,6 +780,35 @@ fn who_may_not_compare_and_set_changes_nothing() {
         // Nothing is watched or begun any more.
         assert_eq!(backend.increment(&StoredKey::new("n"), 1, Expiry::Never), Ok(1), "{user}");
         server.command(&[b"DEL", b"n"]);
+    }
+}
+
+/// Redis before 6.0 has no KEEPTTL, and says so when the transaction is done.
+#[test]
+fn a_server_that_cannot_leave_a_ttl_alone_is_given_it_anew() {
+    for (ttl, set) in [(":5000", "SET k new PX 5000"), (":-1", "SET k new"), (":0", "SET k new PX 1")] {
+        let said = Arc::new(Mutex::new(Vec::new()));
+        let heard = Arc::clone(&said);
+        let old = Fake::asked_by_many(move |words| {
+            let mut heard = heard.lock().unwrap();
+            let set = heard.last().is_some_and(|last: &String| last.ends_with("KEEPTTL"));
+            heard.push(words.join(" "));
+            let reply = match &*words[0] {
+                "GET" => "$3\r\nold".to_owned(),
+                "PTTL" => ttl.to_owned(),
+                "SET" => "+QUEUED".to_owned(),
+                "EXEC" if set => "*1\r\n-ERR syntax error".to_owned(),
+                "EXEC" => "*1\r\n+OK".to_owned(),
+                _ => "+OK".to_owned(),
+            };
+            format!("{reply}\r\n").into_bytes()
+        });
+        let mut backend = parse(&old.url(), &options()).unwrap()().unwrap();
+        let before = Entry { stored: Stored::Bytes(b"old".to_vec()), ttl: Ttl::Unknown, tag: None };
+        assert_eq!(backend.replace(&StoredKey::new("k"), &before, &Stored::Bytes(b"new".to_vec())), Ok(true));
+        let first = ["WATCH k", "GET k", "MULTI", "SET k new KEEPTTL", "EXEC"];
+        let second = ["WATCH k", "GET k", "PTTL k", "MULTI", set, "EXEC"];
+        assert_eq!(*said.lock().unwrap(), [&first[..], &second].concat(), "{ttl}");
     }
 }
 

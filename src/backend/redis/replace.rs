@@ -12,45 +12,28 @@ use super::{command, in_doubt, read, shown};
 use crate::backend::{Error, ErrorKind, REPLACE_TRIES, never_still};
 use crate::entry::{Stored, StoredKey};
 
-/// What became of a transaction.
-enum Ended {
-    /// It was done.
-    Done,
-    /// Somebody wrote, or the key is another node's by now.
-    Broken,
-}
-
 /// Puts `after` in place of `before`; whether `before` was there.
 pub fn replace(nodes: &mut Nodes, key: &StoredKey, before: &Stored, after: &Stored) -> Result<bool, Error> {
     let tried = format!("cannot replace {}", shown(key));
     let (Some(before), Some(after)) = (before.as_bytes(), after.as_bytes()) else {
         return Err(Error::new(ErrorKind::Unfit, format!("{tried}: it takes bytes")));
     };
-    let (get, set) = match &key.field {
-        None => (command("GET", &[&key.key]), command("SET", &[&key.key, after, b"KEEPTTL"])),
-        Some(field) => (command("HGET", &[&key.key, field]), command("HSET", &[&key.key, field, after])),
-    };
-    let look = [command("WATCH", &[&key.key]), get];
+    let mut change = Change { tried: &tried, key, before, after, keeps_ttl: true };
+    let mut replaced = Err(never_still(&tried, nodes.label()));
     for _ in 0..REPLACE_TRIES {
-        let held = holds(nodes, &tried, &look, before);
-        let ended = match held {
-            Ok(true) => transact(nodes, &tried, &set),
-            held => {
-                leave(nodes);
-                return held;
-            }
-        };
-        match ended {
-            Ok(Ended::Done) => return Ok(true),
+        match change.attempt(nodes) {
             Ok(Ended::Broken) => {}
-            Err(error) => {
-                leave(nodes);
-                return Err(error);
+            Ok(Ended::TooOld) => change.keeps_ttl = false,
+            ended => {
+                replaced = ended.map(|ended| matches!(ended, Ended::Done));
+                break;
             }
         }
     }
-    leave(nodes);
-    Err(never_still(&tried, nodes.label()))
+    if replaced != Ok(true) {
+        leave(nodes);
+    }
+    replaced
 }
 
 /// Ends the session: what is watched and queued in it goes with it, which takes no permission.
@@ -59,40 +42,98 @@ fn leave(nodes: &mut Nodes) {
     nodes.link(node).hang_up();
 }
 
-/// Whether the data is `before`, which is watched from here on.
-fn holds(nodes: &mut Nodes, tried: &str, look: &[Cmd], before: &[u8]) -> Result<bool, Error> {
-    let mut replies = nodes.change_together(look)?.into_iter();
-    let mut reply = || replies.next().unwrap_or_default();
-    let (watched, data) = (reply(), reply());
-    nodes.check(tried, watched)?;
-    match data {
-        Value::ServerError(error) if error.code() == "WRONGTYPE" => Ok(false),
-        data => Ok(matches!(nodes.check(tried, data)?, Value::BulkString(bytes) if bytes == before)),
-    }
+/// What is to be done.
+struct Change<'a> {
+    tried: &'a str,
+    key: &'a StoredKey,
+    before: &'a [u8],
+    after: &'a [u8],
+    /// Whether SET can leave the ttl alone: from Redis 6.0 on. Before, it is given anew, by the time of the look.
+    keeps_ttl: bool,
 }
 
-/// Does `set` if what is watched is as it was. Who may not open a transaction must not get past MULTI: the
-/// write would be done at once.
-fn transact(nodes: &mut Nodes, tried: &str, set: &Cmd) -> Result<Ended, Error> {
-    let opened = nodes.go_on(&[cmd("MULTI")])?.remove(0);
-    nodes.check(tried, opened)?;
-    let replies = nodes.go_on(&[set.clone(), cmd("EXEC")]).map_err(|error| in_doubt(error, "it was replaced"))?;
-    for reply in replies {
+/// What became of an attempt.
+enum Ended {
+    /// It was done.
+    Done,
+    /// Other data is there, or none.
+    Changed,
+    /// Somebody wrote just then, or the key is another node's by now.
+    Broken,
+    /// The server does not know how to leave a ttl alone.
+    TooOld,
+}
+
+impl Change<'_> {
+    fn attempt(&self, nodes: &mut Nodes) -> Result<Ended, Error> {
+        let key = &self.key.key;
+        let get = match &self.key.field {
+            None => command("GET", &[key]),
+            Some(field) => command("HGET", &[key, field]),
+        };
+        let mut look = vec![command("WATCH", &[key]), get];
+        if !self.keeps_ttl {
+            look.push(command("PTTL", &[key]));
+        }
+        let mut replies = nodes.change_together(&look)?.into_iter();
+        let mut reply = || replies.next().unwrap_or_default();
+        let (watched, data, ttl) = (reply(), reply(), reply());
+        nodes.check(self.tried, watched)?;
+        match data {
+            Value::ServerError(error) if error.code() == "WRONGTYPE" => return Ok(Ended::Changed),
+            data => match nodes.check(self.tried, data)? {
+                Value::BulkString(bytes) if bytes == self.before => {}
+                _ => return Ok(Ended::Changed),
+            },
+        }
+        let ttl = nodes.check(self.tried, ttl)?;
+        self.transact(nodes, &self.set(&ttl))
+    }
+
+    fn set(&self, ttl: &Value) -> Cmd {
+        let key = &self.key.key;
+        if let Some(field) = &self.key.field {
+            return command("HSET", &[key, field, self.after]);
+        }
+        let mut set = command("SET", &[key, self.after]);
+        match ttl {
+            _ if self.keeps_ttl => drop(set.arg("KEEPTTL")),
+            // One that is up within the millisecond may be so now.
+            Value::Int(ms @ 0..) => drop(set.arg("PX").arg(ms.max(&1))),
+            _ => {}
+        }
+        set
+    }
+
+    /// Does `set` if what is watched is as it was. Who may not open a transaction must not get past MULTI: the
+    /// write would be done at once.
+    fn transact(&self, nodes: &mut Nodes, set: &Cmd) -> Result<Ended, Error> {
+        let opened = nodes.go_on(&[cmd("MULTI")])?.remove(0);
+        nodes.check(self.tried, opened)?;
+        let replies = nodes.go_on(&[set.clone(), cmd("EXEC")]).map_err(|error| in_doubt(error, "it was replaced"))?;
+        for reply in replies {
+            match reply {
+                Value::ServerError(error) if Detour::of(&error).is_some() => {
+                    leave(nodes);
+                    return Ok(Ended::Broken);
+                }
+                Value::Nil => return Ok(Ended::Broken),
+                Value::Array(done) => return self.judge(nodes, done.into_iter().next().unwrap_or_default()),
+                queued => drop(nodes.check(self.tried, queued)?),
+            }
+        }
+        Err(read::odd(&Value::Nil))
+    }
+
+    /// What the reply to `set` says.
+    fn judge(&self, nodes: &Nodes, reply: Value) -> Result<Ended, Error> {
+        let options = |error: &redis::ServerError| error.details().is_some_and(|words| words.contains("syntax error"));
         match reply {
-            Value::ServerError(error) if Detour::of(&error).is_some() => {
-                leave(nodes);
-                return Ok(Ended::Broken);
-            }
-            Value::Nil => return Ok(Ended::Broken),
-            Value::Array(done) => {
-                let done = done.into_iter().next().unwrap_or_default();
-                return match nodes.check(tried, done)? {
-                    Value::Okay | Value::Int(_) => Ok(Ended::Done),
-                    reply => Err(read::odd(&reply)),
-                };
-            }
-            queued => drop(nodes.check(tried, queued)?),
+            Value::ServerError(error) if self.keeps_ttl && options(&error) => Ok(Ended::TooOld),
+            reply => match nodes.check(self.tried, reply)? {
+                Value::Okay | Value::Int(_) => Ok(Ended::Done),
+                reply => Err(read::odd(&reply)),
+            },
         }
     }
-    Err(read::odd(&Value::Nil))
 }
