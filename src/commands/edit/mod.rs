@@ -21,7 +21,6 @@ use crate::cache::{Cache, Encoded, Form, Found};
 use crate::entry::{Entry, Stored, StoredKey, Ttl};
 use crate::exit::{Exit, Stop};
 use crate::interrupt::Hold;
-use crate::layout::Name;
 use crate::limits::Limits;
 use crate::render::{self, Printer, Record, escape};
 use crate::value::Value;
@@ -58,7 +57,7 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
         super::miss(&name.key, cache.label(), printer);
         return Ok(Exit::No);
     };
-    let subject = Subject::read(args, global, name, place, before, &cache, printer).with_context(tried)?;
+    let subject = Subject::read(args, global, name.key.clone(), place, before, &cache, printer).with_context(tried)?;
 
     // In this order: the draft is removed while signals are held back still.
     let hold = Hold::take()?;
@@ -68,13 +67,13 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
         Some(edited) => subject.store(edited, &mut cache, &mut draft).map(Some),
         None => Ok(None),
     });
-    if records {
-        printer.record(&subject.record(outcome.as_ref().ok().and_then(Option::as_ref)))?;
-    }
+    let record = subject.record(outcome.as_ref().ok().and_then(Option::as_ref));
+    // Whoever reads it may be gone: what was typed is kept all the same.
+    let recorded = if records { printer.record(&record) } else { Ok(()) };
     match outcome {
         Ok(stored) => {
             subject.tell(stored.as_ref(), printer);
-            Ok(Exit::Yes)
+            Ok(recorded.map(|()| Exit::Yes)?)
         }
         Err(error) if draft.is_edited() => {
             let (exit, tried) = (Exit::of(&error), tried());
@@ -87,7 +86,7 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
 
 /// An entry as it was read, and how it is to be edited.
 struct Subject {
-    name: Name,
+    key: Vec<u8>,
     place: StoredKey,
     before: Entry,
     value: Value,
@@ -112,7 +111,7 @@ impl Subject {
     fn read(
         args: &Args,
         global: &Global,
-        name: Name,
+        key: Vec<u8>,
         place: StoredKey,
         before: Entry,
         cache: &Cache,
@@ -129,10 +128,10 @@ impl Subject {
         }
         let form = target::codec(global)?.map_or(Form::AsIs, Form::By);
         let (value, limits) = (reading.value, global.limits());
-        drop(cache.encode_over(&name.key, &before, &value, &form)?);
+        drop(cache.encode_over(&key, &before, &value, &form)?);
         let text = args.notation.write(&value, &limits)?;
         let (chain, notation, label) = (reading.chain.url, args.notation, cache.label().to_owned());
-        Ok(Subject { name, place, before, value, chain, form, notation, text, limits, label })
+        Ok(Subject { key, place, before, value, chain, form, notation, text, limits, label })
     }
 
     /// Has the value edited until it can be stored; `None` when nothing was changed.
@@ -179,7 +178,7 @@ impl Subject {
         if value.same(&self.value) {
             return Ok(None);
         }
-        let encoded = cache.encode_over(&self.name.key, &self.before, &value, &self.form);
+        let encoded = cache.encode_over(&self.key, &self.before, &value, &self.form);
         let encoded = encoded.map_err(|error| Slip::of(error.into()))?;
         Ok(Some(Edited { value, encoded }))
     }
@@ -216,9 +215,9 @@ impl Subject {
             Ttl::Never => "no ttl".to_owned(),
             ttl => format!("ttl {}, which stays", render::ttl(ttl)),
         };
-        let key = escape::line(&self.name.key);
+        let key = escape::line(&self.key);
         let mut lines = vec![format!("`{key}` on {}: {}, {ttl}", self.label, self.chain)];
-        if self.name.key != self.place.key || self.place.field.is_some() {
+        if self.key != self.place.key || self.place.field.is_some() {
             lines.push(format!("stored as `{}`", self.place));
         }
         lines.push(
@@ -238,7 +237,7 @@ impl Subject {
     }
 
     fn record(&self, stored: Option<&Encoded>) -> Record {
-        let record = Record::new().with_bytes("key", &self.name.key).with_place(Some(&self.place));
+        let record = Record::new().with_bytes("key", &self.key).with_place(Some(&self.place));
         let record = record.with("stored", stored.is_some());
         match stored {
             None => record,
