@@ -131,6 +131,8 @@ struct Loop<'a, P> {
     slots: VecDeque<usize>,
     /// Since when there has always been one.
     slots_since: u64,
+    /// The node that ended it.
+    lost: Option<usize>,
 }
 
 impl Engine<'_> {
@@ -168,6 +170,7 @@ impl Engine<'_> {
             in_flight: 0,
             vain: 0,
             slots_since: 0,
+            lost: None,
         };
         let trouble = turns.run(lines).err();
         turns.part(trouble)
@@ -239,25 +242,31 @@ impl<P: Poller> Loop<'_, P> {
         if let Some(which) = self.clients[client].lines.get(node).copied().flatten() {
             return Ok(which);
         }
-        let line = self.engine.routes.line(node).map_err(|error| error.message)?;
-        self.connect(client, node, line)?;
+        match self.engine.routes.line(node) {
+            Ok(line) => self.connect(client, node, line)?,
+            Err(error) => {
+                self.lost = Some(node);
+                return Err(error.message);
+            }
+        }
         Ok(self.connections.len() - 1)
     }
 
     /// Refuses to wait for ever: for a server that says nothing, and after the end for one that never says all.
-    fn check_time(&self, now: u64, ended: Option<u64>) -> Result<(), String> {
+    fn check_time(&mut self, now: u64, ended: Option<u64>) -> Result<(), String> {
         let timeout = self.engine.timeout;
         let is_over = |since: u64| now.saturating_sub(since) > nanos(timeout);
-        let mut busy = self.nodes.iter().filter(|node| node.in_flight > 0);
-        if let Some(Node { place, .. }) = busy.clone().find(|node| is_over(node.heard)) {
-            return Err(format!("no answer from {place} within {timeout:?} (--timeout allows more)"));
+        let is_busy = |node: &Node| node.in_flight > 0;
+        if let Some(node) = self.nodes.iter().position(|node| is_busy(node) && is_over(node.heard)) {
+            return Err(
+                self.lost(node, |place| format!("no answer from {place} within {timeout:?} (--timeout allows more)"))
+            );
         }
-        match busy.next() {
-            Some(Node { place, .. }) if ended.is_some_and(is_over) => {
-                let count = self.in_flight;
-                Err(format!(
-                    "{count} answers, some from {place}, were missing {timeout:?} after the end (--timeout allows more)"
-                ))
+        match self.nodes.iter().position(is_busy) {
+            Some(node) if ended.is_some_and(is_over) => {
+                let count = self.nodes[node].in_flight;
+                let told = format!("were missing {timeout:?} after the end (--timeout allows more)");
+                Err(self.lost(node, |place| format!("{count} answers of {place} {told}")))
             }
             _ => Ok(()),
         }
@@ -381,13 +390,13 @@ impl<P: Poller> Loop<'_, P> {
     fn receive(&mut self, which: usize) -> Result<(), String> {
         loop {
             let connection = &mut self.connections[which];
-            let client = connection.client;
+            let (client, node) = (connection.client, connection.node);
             let count = match connection.read(&mut self.input) {
-                Ok(0) => return Err(format!("{} closed a connection", self.place(which))),
+                Ok(0) => return Err(self.lost(node, |place| format!("{place} closed a connection"))),
                 Ok(count) => count,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) => return Err(self.lost(which, &error)),
+                Err(error) => return Err(self.cut_off(node, &error)),
             };
             let done = self.engine.signal.now();
             self.count(which, count, done)?;
@@ -487,17 +496,21 @@ impl<P: Poller> Loop<'_, P> {
                 let changed = self.poller.await_room(which, &*connection, awaits_room);
                 changed.map_err(|error| format!("cannot wait for a connection: {error}"))
             }
-            Err(error) => Err(self.lost(which, &error)),
+            Err(error) => {
+                let node = connection.node;
+                Err(self.cut_off(node, &error))
+            }
         }
     }
 
-    /// Where a connection leads.
-    fn place(&self, which: usize) -> &str {
-        &self.nodes[self.connections[which].node].place
+    /// Notes which node ends the run; why, in words about its place.
+    fn lost(&mut self, node: usize, told: impl FnOnce(&str) -> String) -> String {
+        self.lost = Some(node);
+        told(&self.nodes[node].place)
     }
 
-    fn lost(&self, which: usize, error: &io::Error) -> String {
-        format!("a connection to {} was lost: {error}", self.place(which))
+    fn cut_off(&mut self, node: usize, error: &io::Error) -> String {
+        self.lost(node, |place| format!("a connection to {place} was lost: {error}"))
     }
 
     fn part(self, trouble: Option<String>) -> Part {
@@ -509,6 +522,7 @@ impl<P: Poller> Loop<'_, P> {
             unsent: self.engine.schedule.overdue(now),
             unanswered: self.in_flight as u64,
             tally: self.recorder.finish(),
+            lost: self.lost.map(|node| self.engine.routes.place(node)),
             trouble,
         }
     }

@@ -5,6 +5,7 @@ use std::mem;
 use super::names::Family;
 use super::worker::write;
 use super::{Operation, Plan, Summary};
+use crate::backend::net::Place;
 use crate::backend::{Backend, Cursor, Error, ErrorKind, Shards};
 use crate::entry::{StoredKey, Write};
 use crate::interrupt::Interrupt;
@@ -124,30 +125,46 @@ impl<'a> Entries<'a> {
         };
     }
 
-    /// Deletes all that may be there, of which each of `shards` has a part.
+    /// Deletes all that may be there, of which each of `shards` has a part. The part of the one at `lost` is the last:
+    /// to wait for it takes long, and without it a cluster may soon refuse all else.
     ///
     /// # Errors
     /// The backend's; what the others have is deleted then.
-    pub fn remove(&self, backend: &mut dyn Backend, shards: Option<&Shards>) -> Result<(), Error> {
-        let plan = self.plan;
+    pub fn remove(
+        &self,
+        backend: &mut dyn Backend,
+        shards: Option<&Shards>,
+        lost: Option<&Place>,
+    ) -> Result<(), Error> {
         if !self.stored {
             return Ok(());
         }
+        let last = shards.and_then(|shards| shards.places.iter().position(|place| Some(place) == lost));
         let parts = (0..shards.map_or(1, |shards| shards.places.len())).map(|_| Part::default()).collect();
         let mut removal = Removal { backend, shards, parts, failure: None };
+        let swept = self.plan.names.swept();
+        if let Some(pattern) = &swept {
+            removal.sweep(pattern);
+        }
+        self.each(swept.is_none(), |key| removal.add(key, |at| Some(at) != last));
+        removal.flush();
+        if last.is_some() {
+            self.each(swept.is_none(), |key| removal.add(key, |at| Some(at) == last));
+            removal.flush();
+        }
+        removal.failure.map_or(Ok(()), Err)
+    }
+
+    /// Names all that may be there, the entries only where they are to be found by their names.
+    fn each(&self, entries: bool, mut tell: impl FnMut(StoredKey)) {
+        let plan = self.plan;
         if plan.names.has_hashes() {
-            plan.hashes().into_iter().for_each(|hash| removal.add(hash));
-            return removal.end();
+            return plan.hashes().into_iter().for_each(tell);
         }
-        let swept = plan.names.swept();
-        let entries = if swept.is_some() { 0 } else { plan.keys };
-        if let Some(pattern) = swept {
-            removal.sweep(&pattern);
-        }
-        (0..entries).for_each(|key| removal.add(plan.names.of(Family::Entry, key, 0)));
-        (0..plan.counters()).for_each(|key| removal.add(plan.names.of(Family::Counter, key, 0)));
-        plan.names.tags().for_each(|(key, _)| removal.add(key));
-        removal.end()
+        let entries = if entries { plan.keys } else { 0 };
+        (0..entries).for_each(|key| tell(plan.names.of(Family::Entry, key, 0)));
+        (0..plan.counters()).for_each(|key| tell(plan.names.of(Family::Counter, key, 0)));
+        plan.names.tags().for_each(|(key, _)| tell(key));
     }
 }
 
@@ -168,11 +185,14 @@ struct Part {
 }
 
 impl Removal<'_> {
-    fn add(&mut self, key: StoredKey) {
+    /// Takes in a key, where its server is one of those that are `wanted`.
+    fn add(&mut self, key: StoredKey, wanted: impl FnOnce(usize) -> bool) {
         let at = self.shards.map_or(0, |shards| shards.of(&key.key));
-        self.parts[at].keys.push(key);
-        if self.parts[at].keys.len() == BATCH {
-            self.delete(at);
+        if wanted(at) {
+            self.parts[at].keys.push(key);
+            if self.parts[at].keys.len() == BATCH {
+                self.delete(at);
+            }
         }
     }
 
@@ -181,7 +201,8 @@ impl Removal<'_> {
         while let Some(at) = cursor {
             cursor = match self.backend.scan(pattern, None, at) {
                 Ok(page) => {
-                    page.keys.into_iter().for_each(|key| self.add(key));
+                    page.keys.into_iter().for_each(|key| self.add(key, |_| true));
+                    self.flush();
                     page.next
                 }
                 Err(error) => {
@@ -190,6 +211,10 @@ impl Removal<'_> {
                 }
             }
         }
+    }
+
+    fn flush(&mut self) {
+        (0..self.parts.len()).for_each(|at| self.delete(at));
     }
 
     fn delete(&mut self, at: usize) {
@@ -202,10 +227,5 @@ impl Removal<'_> {
             *lost = true;
             self.failure.get_or_insert(error);
         }
-    }
-
-    fn end(mut self) -> Result<(), Error> {
-        (0..self.parts.len()).for_each(|at| self.delete(at));
-        self.failure.map_or(Ok(()), Err)
     }
 }

@@ -138,9 +138,9 @@ pub struct Tally {
     pub errors: BTreeMap<String, u64>,
     /// Of the operations done, those that wrote what a read had missed: beside what was asked for.
     pub written_back: u64,
-    /// Requests that a node of a cluster sent to another one: for good, and for once.
+    /// Requests that a node of a cluster sent to another one for good (MOVED).
     pub moved: u64,
-    /// Likewise.
+    /// And for once (ASK).
     pub asked: u64,
     /// By the second since the beginning.
     pub seconds: Vec<Second>,

@@ -44,6 +44,7 @@ pub use self::schedule::{End, Pace};
 pub use self::wire::Protocol;
 use self::workload::Workload;
 pub use self::workload::{Distribution, Mix, Operation, Sizes, Values};
+use crate::backend::net::Place;
 use crate::backend::{Connect, Dial};
 use crate::entry::{Expiry, StoredKey};
 
@@ -117,6 +118,8 @@ pub struct Summary {
     pub cpu: Duration,
     /// Of a cluster, how many primaries had the data when it began.
     pub primaries: Option<usize>,
+    /// The server that was lost, if one was.
+    pub lost: Option<Place>,
     /// Why it ended early, if something failed.
     pub trouble: Option<String>,
     /// Whether somebody ended it.

@@ -15,7 +15,7 @@ use super::schedule::{Pace, Schedule, nanos};
 use super::wire::{Protocol, Requests};
 use super::worker::Worker;
 use super::{Plan, Summary, Target};
-use crate::backend::net::Line;
+use crate::backend::net::{Line, Place};
 use crate::backend::{Connect, Dial, Error, ErrorKind, Shards};
 use crate::interrupt::Interrupt;
 
@@ -96,6 +96,8 @@ pub struct Part {
     pub unsent: u64,
     /// What was sent and never answered.
     pub unanswered: u64,
+    /// Whose fault that was, of a server.
+    pub lost: Option<Place>,
     /// Why it ended early.
     pub trouble: Option<String>,
 }
@@ -105,7 +107,7 @@ impl Part {
     #[must_use]
     pub fn failed(recorder: Recorder, trouble: String) -> Part {
         let (tally, elapsed) = (recorder.finish(), Duration::ZERO);
-        Part { tally, elapsed, sent: 0, unsent: 0, unanswered: 0, trouble: Some(trouble) }
+        Part { tally, elapsed, sent: 0, unsent: 0, unanswered: 0, lost: None, trouble: Some(trouble) }
     }
 }
 
@@ -247,6 +249,7 @@ fn summary(parts: Vec<Part>, cpu: Duration, interrupted: bool) -> Summary {
         all.sent += part.sent;
         all.unsent += part.unsent;
         all.unanswered += part.unanswered;
+        all.lost = all.lost.or(part.lost);
         all.trouble = all.trouble.or(part.trouble);
     }
     all

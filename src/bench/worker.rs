@@ -49,6 +49,7 @@ impl Worker<'_> {
             unsent: self.schedule.overdue(now),
             unanswered: u64::from(trouble.is_some()),
             tally: recorder.finish(),
+            lost: None,
             trouble,
         }
     }

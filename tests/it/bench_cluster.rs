@@ -142,17 +142,22 @@ fn a_replica_that_takes_over_during_a_load_is_asked_from_then_on() {
     assert_eq!([&cluster.nodes[1], &cluster.nodes[2], replica].map(keys_left), [0; 3]);
 }
 
+/// A cluster that wants all of its nodes refuses everything soon after one is lost: until then the others are asked.
 #[test]
 fn a_node_that_dies_during_a_load_is_named_and_the_others_are_left_clean() {
-    for (at, signal, told_of) in [(0, "KILL", ""), (1, "STOP", "no answer from ")] {
+    for (at, signal, told_of, settings, timeout) in [
+        (0, "KILL", "", ["cluster-require-full-coverage", "no"], "1s"),
+        (1, "STOP", "no answer from ", ["cluster-require-full-coverage", "no"], "1s"),
+        (2, "KILL", "", ["cluster-node-timeout", "4000"], "7s"),
+    ] {
         let (cluster, env) = (Cluster::start(3, 0), Env::new());
         for node in &cluster.nodes {
-            node.command(&[b"CONFIG", b"SET", b"cluster-require-full-coverage", b"no"]);
+            node.command(&[b"CONFIG", b"SET", settings[0].as_bytes(), settings[1].as_bytes()]);
         }
         let place = format!("127.0.0.1:{}", cluster.nodes[at].port);
-        let load =
-            ["-b", &cluster.url(), "--timeout", "1s", "bench", "--duration", "60s", "--mix", "get=8,set=1,incr=1"];
-        let ran = meanwhile(&env, &load, &cluster.nodes, || {
+        let mix = ["--duration", "60s", "--mix", "get=8,set=1,incr=1"];
+        let load = ["-b", &cluster.url(), "--timeout", timeout, "bench"];
+        let ran = meanwhile(&env, &[&load[..], &mix].concat(), &cluster.nodes, || {
             thread::sleep(Duration::from_millis(200));
             cluster.nodes[at].signal(signal);
         });
@@ -162,8 +167,6 @@ fn a_node_that_dies_during_a_load_is_named_and_the_others_are_left_clean() {
         assert!(early.contains(&place) && early.contains(told_of), "{ran}");
         let stderr = ran.stderr();
         assert!(stderr.contains("the run ended early") && stderr.contains("may be left"), "{stderr}");
-        let named = stderr.lines().filter(|line| line.contains(&place)).count();
-        assert_eq!(named, 2, "both why it ended and what is left are about it: {stderr}");
         for other in (0..3).filter(|other| *other != at) {
             assert_eq!(keys_left(&cluster.nodes[other]), 0, "{ran}");
         }

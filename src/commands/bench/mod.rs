@@ -445,15 +445,14 @@ fn remove(
     measured: &Result<(Plan, Measurement)>,
     printer: &mut Printer,
 ) {
-    let lost = match measured {
-        Ok((_, measured)) => measured.runs.iter().any(|run| run.trouble.is_some()),
-        Err(_) => true,
-    };
+    let runs = measured.as_ref().map_or(&[][..], |(_, measured)| &measured.runs);
+    let failed = measured.is_err() || runs.iter().any(|run| run.trouble.is_some());
+    let lost = runs.iter().find_map(|run| run.lost.as_ref());
     let shards = site.shards.as_ref();
     // What was lost may be there again, or the address that the URL names be gone and others not.
-    let removed = match lost.then(|| (site.connect)()) {
-        Some(Ok(mut anew)) => entries.remove(anew.as_mut(), shards),
-        Some(Err(_)) | None => entries.remove(control, shards),
+    let removed = match failed.then(|| (site.connect)()) {
+        Some(Ok(mut anew)) => entries.remove(anew.as_mut(), shards, lost),
+        Some(Err(_)) | None => entries.remove(control, shards, lost),
     };
     if let Err(error) = removed {
         let (prefix, ttl) = (escape::message(&plan.names.shown()), render::ttl(Ttl::Left(plan.ttl_s * 1000)));
