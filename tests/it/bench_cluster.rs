@@ -1,5 +1,7 @@
 //! `bench` on several servers: each request goes to the node that has its key, whatever the nodes do meanwhile.
 
+use std::io::Read as _;
+use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread;
@@ -9,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::cluster::{hand_over, has, send};
 use crate::env::{Env, Ran};
+use crate::pty;
 use crate::server::{Certificates, Cluster, Fake, Server, until};
 
 fn record(ran: &Ran) -> Value {
@@ -193,6 +196,30 @@ fn nothing_is_written_to_a_cluster_of_which_a_node_is_down() {
     empty.command(&[b"CLUSTER", b"ADDSLOTSRANGE", b"0", b"16380"]);
     let told = env.fails(["-b", &empty.url(), "bench", "--yes"], 5);
     assert!(told.contains("a cluster of whose slots 3 are no node's"), "{told}");
+}
+
+#[test]
+fn a_signal_leaves_nothing_on_any_node() {
+    let (cluster, env) = (Cluster::start(3, 0), Env::new());
+    for (layout, name) in [("rtc://app", "INT"), ("pyredis-cache://Class/Student", "TERM")] {
+        cluster.nodes.iter().for_each(|node| drop(node.command(&[b"CONFIG", b"RESETSTAT"])));
+        let mix =
+            if layout.starts_with("rtc") { "get=8,set=2,invalidate=1,incr=1" } else { "get=8,set=2,del=1,incr=1" };
+        let load = ["-l", layout, "bench", "--duration", "60s", "--mix", mix];
+        let (mut command, line) = env.command([&["-b", &cluster.url()], &load[..]].concat());
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let read = if layout.starts_with("rtc") { "get" } else { "hget" };
+        until("the load has begun", || cluster.nodes.iter().all(|node| has_got(node, read)));
+        pty::signal(&child, name);
+        let mut stderr = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+        assert_eq!((child.wait().unwrap().code(), stderr.as_str()), (Some(130), ""), "{line}");
+        assert_eq!(cluster.nodes.iter().map(keys_left).sum::<i64>(), 0, "{line}");
+    }
+    let limited = ["-c", r#"ulimit -n 1024 && exec "$@""#, "sh", env!("CARGO_BIN_EXE_cachectl")];
+    let load = ["-b", &cluster.url(), "bench", "--clients", "500"];
+    let ran = Env::of("/bin/sh").run([&limited[..], &load].concat());
+    assert!(ran.status == Some(2) && ran.stderr().contains("500 clients need 1564 open files"), "{ran}");
 }
 
 /// Two nodes that each say that the other has the slot would send a request to and fro for ever.
