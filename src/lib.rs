@@ -60,7 +60,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     };
     let commands::Flags { output, color, quiet, .. } = cli.flags;
     let mut printer = Printer::new(output, color, quiet);
-    let done = cli.command.run(&cli.flags, &mut printer);
+    let done = cli.run(&mut printer);
     match done.and_then(|exit| Ok(printer.flush().map(|()| exit)?)) {
         Ok(exit) => exit,
         Err(error) if exit::is_broken_pipe(&error) => Exit::Yes,

@@ -8,16 +8,15 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use clap::Args;
 use clap::builder::TypedValueParser;
-use clap::{Arg, Args};
 use jiff::{SpanRelativeTo, Timestamp};
 
-use crate::backend::BACKENDS;
-use crate::codec::{Codec, Fault, LAYERS};
+use crate::codec::{Codec, Fault};
 use crate::entry::Expiry;
 use crate::exit::{Exit, Stop};
-use crate::layout::{LAYOUTS, Name};
-use crate::limits::{LIMITS, Limits};
+use crate::layout::Name;
+use crate::limits::Limits;
 use crate::value::{Value, typed_json};
 
 /// How a value on the command line is meant.
@@ -138,7 +137,7 @@ fn read_all(source: impl std::io::Read, limits: &Limits) -> Result<Vec<u8>> {
 /// The tags of the entries that a command is about.
 #[derive(Clone, Debug, Args)]
 pub struct Tags {
-    /// Tag that the entry is stored with, where the layout has tags; may be repeated
+    /// Tag of the entry, where the layout has tags; may be repeated
     #[arg(long = "tag", value_name = "TAG", action = clap::ArgAction::Append, value_parser = tag())]
     pub tags: Vec<String>,
 }
@@ -352,61 +351,6 @@ pub fn ms_until(ms: i64) -> u64 {
 pub fn limit(text: &str) -> Result<String, String> {
     Limits::DEFAULT.clone().set(text)?;
     Ok(text.to_owned())
-}
-
-/// Adds the tables to the long help of the global options. They are long to put together, so that
-/// only who asks for help has it done.
-pub fn with_tables(option: Arg) -> Arg {
-    match option.get_id().as_str() {
-        "backend" => option.long_help(backend_help()),
-        "serializer" => option.long_help(serializer_help()),
-        "layout" => option.long_help(layout_help()),
-        "max" => option.long_help(limits_help()),
-        _ => option,
-    }
-}
-
-/// `--backend` in long: the table.
-fn backend_help() -> String {
-    let rows = BACKENDS.iter().map(|row| format!("  {:<36} {}", row.example, row.about));
-    format!(
-        "Where entries are [default: disk: in the user's cache directory]\n\n{}",
-        rows.collect::<Vec<_>>().join("\n")
-    )
-}
-
-/// `--serializer` in long: the table.
-fn serializer_help() -> String {
-    let rows = LAYERS.iter().map(|row| {
-        let parameters = row.parameters.iter().map(|parameter| {
-            let (low, high) = (parameter.range.start(), parameter.range.end());
-            format!("\n    ?{}={low}..{high} [default: {}] {}", parameter.name, parameter.default, parameter.about)
-        });
-        format!("  {:<16} {}{}", row.names.join(", "), row.about, parameters.collect::<String>())
-    });
-    format!(
-        "How values are encoded: LAYER(+LAYER)*://[?PARAMETER=N], applied left to right on write\n\
-         [default: what the bytes show; json:// for a new entry]\n\n{}",
-        rows.collect::<Vec<_>>().join("\n")
-    )
-}
-
-/// `--layout` in long: the table.
-fn layout_help() -> String {
-    let rows = LAYOUTS.iter().map(|row| format!("  {:<16} {}", row.example, row.about));
-    format!("How keys are named\n\n{}", rows.collect::<Vec<_>>().join("\n"))
-}
-
-/// `--max` in long: the table.
-fn limits_help() -> String {
-    let rows = LIMITS.iter().map(|row| {
-        let most = *(row.field)(&mut Limits::DEFAULT.clone());
-        format!("  {:<9} {} ({}) [default: {most}]", row.name, row.about, row.unit)
-    });
-    format!(
-        "Raise or lower a limit on what is read and decoded; may be repeated\n\n{}",
-        rows.collect::<Vec<_>>().join("\n")
-    )
 }
 
 #[cfg(test)]

@@ -17,14 +17,21 @@ use crate::render::{Colour, Format};
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Global options")]
 pub struct Flags {
-    /// Take what is not said otherwise from this profile; @NAME before the command is the same. An empty
-    /// NAME is none, and reads no files [env: CACHECTL_CONFIG]
+    /// Profile that has what is not said; also @NAME first [env: CACHECTL_CONFIG]
+    ///
+    /// @NAME stands before the command. An empty NAME is no profile, and reads no files.
     #[arg(short, long, value_name = "NAME", global = true)]
     pub config: Option<String>,
-    /// Where entries are [default: disk: in the user's cache directory] [env: CACHECTL_BACKEND]
+    /// Where entries are [default: disk:] [env: CACHECTL_BACKEND]
+    ///
+    /// disk: is a directory in the user's cache directory.
     #[arg(short, long, value_name = "URL", global = true)]
     pub backend: Option<String>,
-    /// How values are encoded [default: as the layout's library does, else detected] [env: CACHECTL_SERIALIZER]
+    /// How values are encoded [default: detected] [env: CACHECTL_SERIALIZER]
+    ///
+    /// Layers, applied from left to right on write: LAYER(+LAYER)*://[?PARAMETER=N]. Without it entries are read as
+    /// the layout's library writes them, else by what their bytes show; a new one is json:// where no library says
+    /// otherwise.
     #[arg(short, long, value_name = "URL", global = true)]
     pub serializer: Option<String>,
     /// How keys are named [default: plain:] [env: CACHECTL_LAYOUT]
@@ -36,41 +43,44 @@ pub struct Flags {
     /// How results are written
     #[arg(short, long, value_name = "FORMAT", value_enum, global = true, default_value_t)]
     pub output: Format,
-    /// For connecting, and again for each answer; a large value has a second more for each MiB [default: 5s]
+    /// For connecting, and again for each answer [default: 5s]
+    ///
+    /// A large value has a second more for each MiB.
     #[arg(long, value_name = "TIME", global = true, value_parser = arguments::checked_timeout)]
     pub timeout: Option<String>,
     /// Raise or lower a limit on what is decoded; may be repeated
-    #[arg(long = "max", value_name = "NAME=N", global = true, action = ArgAction::Append)]
+    #[arg(long = "max", value_name = "NAME=N", global = true, action = ArgAction::Append, hide_short_help = true)]
     #[arg(value_parser = arguments::limit)]
     pub max: Vec<String>,
     /// End with status 3 when a value names what is dangerous to call, such as os.system
-    #[arg(long, global = true)]
+    #[arg(long, global = true, hide_short_help = true)]
     pub strict: bool,
     /// Log in with the password in FILE, which only its owner may read [env: CACHECTL_PASSWORD, the password]
-    #[arg(long, value_name = "FILE", global = true)]
+    #[arg(long, value_name = "FILE", global = true, hide_short_help = true)]
     pub password_file: Option<PathBuf>,
     /// Ask for the password on the terminal
-    #[arg(long, global = true, conflicts_with = "password_file")]
+    #[arg(long, global = true, conflicts_with = "password_file", hide_short_help = true)]
     pub ask_password: bool,
     /// Trust these PEM certificates beside the system's
-    #[arg(long, value_name = "FILE", global = true)]
+    #[arg(long, value_name = "FILE", global = true, hide_short_help = true)]
     pub tls_ca: Option<PathBuf>,
     /// Client certificate, PEM
-    #[arg(long, value_name = "FILE", global = true, requires = "tls_key")]
+    #[arg(long, value_name = "FILE", global = true, requires = "tls_key", hide_short_help = true)]
     pub tls_cert: Option<PathBuf>,
     /// Key of the client certificate, PEM
-    #[arg(long, value_name = "FILE", global = true, requires = "tls_cert")]
+    #[arg(long, value_name = "FILE", global = true, requires = "tls_cert", hide_short_help = true)]
     pub tls_key: Option<PathBuf>,
     /// Trust any certificate: anyone on the way can read and change everything
-    #[arg(long, global = true)]
+    #[arg(long, global = true, hide_short_help = true)]
     pub tls_insecure: bool,
-    /// Read from replicas of a cluster or of what sentinels watch; they may be a little behind. Nothing can be written
-    #[arg(long, global = true)]
+    /// Read from replicas of a cluster or of what sentinels watch; they may be a little behind. Nothing can be
+    /// written
+    #[arg(long, global = true, hide_short_help = true)]
     pub replica: bool,
     /// Colours in text output
-    #[arg(long, value_name = "WHEN", value_enum, global = true, default_value_t)]
+    #[arg(long, value_name = "WHEN", value_enum, global = true, default_value_t, hide_short_help = true)]
     pub color: Colour,
-    /// Keys are escaped as ls shows them on a terminal: \n, \x00, \\ and so on
+    /// Keys are escaped, as ls shows them: \n, \x00, \\ and so on
     #[arg(short, long, global = true)]
     pub escaped: bool,
     /// No remarks on stderr, only warnings and errors

@@ -21,7 +21,7 @@ pub enum Effect<'a> {
 /// Consent on the command line.
 #[derive(Debug, Default, clap::Args)]
 pub struct Yes {
-    /// Do not ask; a protected profile takes only --yes=NAME, the profile's name
+    /// Do not ask; a protected profile wants its name: --yes=NAME
     #[arg(long, short, value_name = "NAME", num_args = 0..=1, require_equals = true, default_missing_value = "")]
     yes: Option<String>,
 }

@@ -29,6 +29,7 @@ mod invalidate;
 mod key;
 mod login;
 mod ls;
+pub mod names;
 pub mod permissions;
 mod ping;
 mod raw;

@@ -50,7 +50,9 @@ pub struct Args {
     tags: Tags,
     #[command(flatten)]
     tag_ttl: TagTtl,
-    /// Store every line of a JSONL file, as `get -o jsonl` prints them: key, value, `ttl_ms`, tag, serializer
+    /// Store every line of a JSONL file, as `get -o jsonl` prints them
+    ///
+    /// Each has key and value, and may have `ttl_ms`, tag and serializer.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["key", "value", "string", "bytes", "json"])]
     from: Option<OsString>,
     #[command(flatten)]

@@ -121,6 +121,12 @@ impl Printer {
         if self.terminal { Stdio::inherit() } else { Stdio::from(io::stderr()) }
     }
 
+    /// Whether colours are wanted on stdout.
+    #[must_use]
+    pub fn is_coloured(&self) -> bool {
+        self.colour
+    }
+
     /// Whether what stands on stdout can be written over: on a terminal that can do that.
     #[must_use]
     pub fn redraws(&self) -> bool {

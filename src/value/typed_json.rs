@@ -37,6 +37,11 @@ mod lower;
 pub use lift::{LiftError, lift};
 pub use lower::lower;
 
+/// The `$` names that an object may begin with.
+pub fn forms() -> impl Iterator<Item = &'static str> {
+    lift::FORMS.iter().map(|(name, _)| *name)
+}
+
 #[cfg(test)]
 pub(super) mod tests {
     use super::{lift, lower};

@@ -78,7 +78,12 @@ impl<'env> Terminal<'env> {
 
     /// Types `text` and presses return.
     pub fn type_line(&mut self, text: &str) {
-        self.keyboard.write_all(format!("{text}\n").as_bytes()).expect("the terminal takes what is typed");
+        self.type_keys(&format!("{text}\n"));
+    }
+
+    /// Types `keys`.
+    pub fn type_keys(&mut self, keys: &str) {
+        self.keyboard.write_all(keys.as_bytes()).expect("the terminal takes what is typed");
     }
 
     /// Sends it a signal, such as `INT`: control-C is only a byte here.

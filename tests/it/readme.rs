@@ -4,16 +4,15 @@ use std::fs;
 use std::path::Path;
 
 use cachectl::backend::BACKENDS;
-use cachectl::cli::Cli;
+use cachectl::cli::definition;
 use cachectl::codec::LAYERS;
 use cachectl::config::KEYS;
 use cachectl::layout::LAYOUTS;
 use cachectl::limits::{LIMITS, Limits};
-use clap::CommandFactory as _;
 
-use crate::env::{Env, ttl_as_given};
+use crate::env::ttl_as_given;
+use crate::examples::World;
 use crate::python;
-use crate::server::Server;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -52,7 +51,7 @@ fn the_limits_are_the_limits() {
 #[test]
 fn every_command_is_there() {
     let rows = rows(&section("Commands"));
-    for command in Cli::command().get_subcommands() {
+    for command in definition().get_subcommands() {
         let name = command.get_name();
         let named = |cell: &str| cell.split(", ").any(|one| one.split(' ').next() == Some(name));
         assert!(rows.iter().any(|row| named(&row[0])), "no command {name}");
@@ -107,29 +106,25 @@ fn blocks<'a>(text: &'a str, language: &str) -> Vec<&'a str> {
     text.split(&fence).skip(1).map(|rest| rest.split("```").next().unwrap()).collect()
 }
 
+const BACKEND: &str = "CACHECTL_BACKEND=redis://localhost:6379/0";
+
 /// The examples, run as they are written on servers of their own: only the port 6379 and the directory /var/cache/shop
 /// are others. Each command prints what stands below it, on both streams together.
 #[test]
 fn every_example_does_what_it_says() {
     let section = section("Libraries");
-    assert!(section.contains("`export CACHECTL_BACKEND=redis://localhost:6379/0`"));
-    let binaries = Path::new(env!("CARGO_BIN_EXE_cachectl")).parent().unwrap();
-    let path = format!("{}:{}", binaries.display(), std::env::var("PATH").unwrap());
+    assert!(section.contains(&format!("`export {BACKEND}`")));
     let examples: Vec<&str> = section.split("\n**").skip(1).collect();
     for example in &examples {
-        let server = Server::start(&[]);
-        let env = Env::of("/bin/sh").with("CACHECTL_BACKEND", format!("redis://localhost:{}/0", server.port));
-        let env = env.with("PATH", &path);
-        let (port, directory) = (server.port.to_string(), env.path("shop").display().to_string());
-        let here = |text: &str| text.replace("6379", &port).replace("/var/cache/shop", &directory);
+        let world = World::new();
         let ([program], [session]) = (&blocks(example, "python")[..], &blocks(example, "console")[..]) else {
             panic!("one program and one session: {example}")
         };
-        python::run(&here(program), &[]);
+        python::run(&world.here(program), &[]);
         let steps = session.split("$ ").skip(1).map(|step| step.split_once('\n').unwrap());
         for (command, expected) in steps {
-            let ran = env.run(["-c", &format!("{} 2>&1", here(command))]);
-            assert_eq!(ttl_as_given(std::str::from_utf8(&ran.stdout).unwrap()), here(expected), "{ran}");
+            let ran = world.run(&format!("export {BACKEND}; {command} 2>&1"));
+            assert_eq!(ttl_as_given(std::str::from_utf8(&ran.stdout).unwrap()), world.here(expected), "{ran}");
         }
     }
     assert_eq!(examples.len(), 5);

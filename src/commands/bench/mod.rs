@@ -56,9 +56,11 @@ pub struct Args {
     #[arg(long, short, value_name = "N", default_value_t = 50, value_parser = arguments::number::<usize>(1, 100_000))]
     clients: usize,
     /// Requests that a client has in flight at most
+    #[arg(hide_short_help = true)]
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = arguments::number::<usize>(1, 10_000))]
     pipeline: usize,
     /// Threads that share the clients: more than one where one processor is not enough
+    #[arg(hide_short_help = true)]
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = arguments::number::<usize>(1, 1024))]
     threads: usize,
     /// Stop after so many requests
@@ -68,73 +70,93 @@ pub struct Args {
     #[arg(long, value_name = "TIME", value_parser = typed::timeout)]
     duration: Option<Duration>,
     /// Load for so long before anything counts
-    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = typed::duration)]
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = typed::duration, hide_short_help = true)]
     warmup: Duration,
     /// Requests a second, sent when they are due: an open loop
     #[arg(long, value_name = "N", value_parser = arguments::rate)]
     rate: Option<f64>,
-    /// Look for the highest rate that is borne: open loops at rising rates, for so long in all at most
+    /// Look for the highest rate that is borne
+    ///
+    /// Open loops at rising rates, for so long in all at most.
     #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "1m",
         value_parser = arguments::sweep, conflicts_with_all = ["rate", "requests", "duration", "warmup", "runs"])]
     sweep: Option<Duration>,
-    /// How much of the load is what: get, set, del, incr, and invalidate where the layout has tags, or on disk
+    /// How much of the load is what: get, set, del, incr, invalidate
+    ///
+    /// invalidate is for layouts that have tags, and for disk:.
     #[arg(long, value_name = "NAME=WEIGHT,…", default_value = "get=90,set=10", value_parser = arguments::mix)]
     mix: Weights,
-    /// Have a client that reads what is not there wait for TIME, such as 5ms, as if it computed it, and then write it;
-    /// other clients go on, and such writes come beside the requests that are asked for
+    /// Have a client that reads what is not there wait for TIME, such as 5ms, and then write it
+    ///
+    /// As if it computed it. Other clients go on, and such writes come beside the requests that are asked for.
+    #[arg(hide_short_help = true)]
     #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "0s")]
     #[arg(value_parser = arguments::short_time)]
     cache_aside: Option<Duration>,
     /// Which share of the reads is for entries that are there; the others are for names that nobody writes
+    #[arg(hide_short_help = true)]
     #[arg(long, value_name = "PERCENT", value_parser = arguments::part, conflicts_with = "no_preload")]
     hit_rate: Option<f64>,
     /// Use the names in FILE, one a line, after the run's own prefix; - is stdin
-    #[arg(long, value_name = "FILE", conflicts_with = "key_count")]
+    #[arg(long, value_name = "FILE", conflicts_with = "key_count", hide_short_help = true)]
     keys: Option<OsString>,
     /// How many keys there are
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = arguments::number::<u32>(1, u32::MAX))]
     key_count: u32,
     /// Which keys are asked for: uniform, zipf:THETA, gaussian, sequential, latest (those written last)
+    #[arg(hide_short_help = true)]
     #[arg(long, value_name = "NAME", default_value = "uniform", value_parser = arguments::distribution)]
     key_distribution: Distribution,
-    /// Bytes of a value: 64, 1KiB, a range 64..1KiB, or sizes with weights 64=90,4KiB=10
+    /// Bytes of a value: 64, 64..1KiB, 64=90,4KiB=10
+    ///
+    /// A size, a range, or sizes with weights.
     #[arg(long, value_name = "SIZE", default_value = "64", value_parser = arguments::sizes)]
     value_size: Sizes,
     /// How much of a value is always the same, for a store or a network that compresses
-    #[arg(long, value_name = "PERCENT", default_value = "0%", value_parser = arguments::part)]
+    #[arg(long, value_name = "PERCENT", default_value = "0%", value_parser = arguments::part, hide_short_help = true)]
     #[arg(conflicts_with = "value_from")]
     value_compressible: f64,
-    /// Write the values of FILE.jsonl (lines as set --from takes them; also @FILE, or - for stdin), or that of the
-    /// entry of KEY, byte for byte as set would with the same -s and -l; each as often as any other
+    /// Write the values of a file, or that of an entry
+    ///
+    /// Of FILE.jsonl, whose lines are as set --from takes them (also @FILE, or - for stdin), or of the entry of KEY;
+    /// byte for byte as set would with the same -s and -l, and each as often as any other.
     #[arg(long, value_name = "KEY|FILE.jsonl", conflicts_with = "value_size")]
     #[arg(value_parser = typed::key().map(Source::parse))]
     value_from: Option<Source>,
-    /// Encode and decode a share of the values that are written and read once more (1% unless said), and tell how
-    /// long that takes apart from the latencies. It takes time of the client, in the thread that loads: after the
-    /// replies that came together have their times, but those that come meanwhile wait, so a large share of large
-    /// values lowers the throughput and lengthens latencies
+    /// Encode and decode a share of the values once more (1% unless said), and tell how long that takes
+    ///
+    /// Of those that are written and read, apart from the latencies. It takes time of the client, in the thread that
+    /// loads: after the replies that came together have their times, but those that come meanwhile wait, so a large
+    /// share of large values lowers the throughput and lengthens latencies.
+    #[arg(hide_short_help = true)]
     #[arg(long, value_name = "PERCENT", num_args = 0..=1, require_equals = true, default_missing_value = "1%")]
     #[arg(value_parser = arguments::share_of_all, requires = "value_from")]
     decode: Option<f64>,
     /// How many tags there are, of which each entry has one, where the layout has tags
+    #[arg(hide_short_help = true)]
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = arguments::number::<u32>(1, 100_000))]
     tag_count: u32,
     /// Makes chance repeatable
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, hide_short_help = true)]
     seed: u64,
     /// Do not write the keys first: reads find what the load has written
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     no_preload: bool,
     /// Do it so many times; the throughput is the median
+    #[arg(hide_short_help = true)]
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = arguments::number::<usize>(1, 1000))]
     runs: usize,
-    /// End with status 1 when one holds or cannot be judged, such as p99>5ms,errors>0,hit_rate<80%,throughput<10000
+    /// End with status 1 when one holds, such as p99>5ms,errors>0
+    ///
+    /// Or cannot be judged. More are hit_rate<80% and throughput<10000.
     #[arg(long, value_name = "CONDITION,…", value_delimiter = ',', value_parser = Threshold::parse)]
     fail_on: Vec<Threshold>,
     /// Write the latencies of each operation to FILE, as an HdrHistogram log
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
     hdr: Option<PathBuf>,
-    /// Write all of it with plots to FILE, a page for a browser that needs nothing else
+    /// Write all of it with plots to FILE, a page for a browser
+    ///
+    /// It needs nothing else.
     #[arg(long, value_name = "FILE.html")]
     report: Option<PathBuf>,
     /// The profile

@@ -131,7 +131,7 @@ struct Lifting<'v> {
 }
 
 /// The forms, and the other names each may have.
-const FORMS: &[(&str, &[&str])] = &[
+pub(super) const FORMS: &[(&str, &[&str])] = &[
     ("$bytes", &[]),
     ("$bytearray", &[]),
     ("$tuple", &[]),

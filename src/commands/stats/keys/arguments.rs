@@ -24,7 +24,7 @@ pub struct Entries {
     #[arg(long, requires = "keys", conflicts_with = "sample")]
     pub exact: bool,
     /// What to ask of each entry: each is a command more. With none, entries are counted by name
-    #[arg(long, value_name = "FACTS", requires = "keys", value_enum, value_delimiter = ',')]
+    #[arg(long, value_name = "FACTS", requires = "keys", value_enum, value_delimiter = ',', hide_short_help = true)]
     #[arg(default_value = "type,ttl,memory,idle")]
     pub facts: Vec<Fact>,
     /// Look into the values of so many entries, or of such a share, for codecs and classes [default: 1000]
@@ -32,19 +32,20 @@ pub struct Entries {
     /// Values of up to 1 MiB. A server before Redis 7.2 takes an entry that is looked into, or asked for its length,
     /// for one that is used: `none`, without --facts length, leaves idle times and what an LRU or LFU policy goes by
     /// as they were.
-    #[arg(long, value_name = "N|P%", requires = "keys", value_parser = Amount::parse)]
+    #[arg(long, value_name = "N|P%", requires = "keys", value_parser = Amount::parse, hide_short_help = true)]
     pub decode: Option<Amount>,
     /// Prefixes end at these characters [default: the one of : / # . that most keys have]
-    #[arg(long, value_name = "CHARS", requires = "keys")]
+    #[arg(long, value_name = "CHARS", requires = "keys", hide_short_help = true)]
     separator: Option<String>,
     /// A prefix has so many segments [default: as many as tell something]
+    #[arg(hide_short_help = true)]
     #[arg(long, value_name = "N", requires = "keys", value_parser = clap::value_parser!(u8).range(1..=16))]
     depth: Option<u8>,
     /// Leave out so many segments first
-    #[arg(long, value_name = "N", requires = "keys", default_value_t = 0)]
+    #[arg(long, value_name = "N", requires = "keys", default_value_t = 0, hide_short_help = true)]
     skip: u8,
     /// Rows of each table
-    #[arg(long, value_name = "N", requires = "keys", default_value_t = 20)]
+    #[arg(long, value_name = "N", requires = "keys", default_value_t = 20, hide_short_help = true)]
     rows: usize,
     /// List the N biggest entries
     #[arg(long, value_name = "N", requires = "keys", num_args = 0..=1, default_missing_value = "10")]
@@ -56,16 +57,17 @@ pub struct Entries {
     #[arg(long, value_name = "N", requires = "keys", num_args = 0..=1, default_missing_value = "10")]
     pub hot: Option<usize>,
     /// Watch every command for so long, at most 1m, to find the most used keys: slows a busy server down (MONITOR)
-    #[arg(long, value_name = "TIME", requires = "hot", value_parser = watch)]
+    #[arg(long, value_name = "TIME", requires = "hot", value_parser = watch, hide_short_help = true)]
     pub monitor: Option<Duration>,
     /// Entries a second at most
+    #[arg(hide_short_help = true)]
     #[arg(long, value_name = "N", requires = "keys", value_parser = clap::value_parser!(u64).range(1..))]
     pub scan_rate: Option<u64>,
     /// Names to ask for at once [default: what a server answers in about 250 us, fewer when it is busy]
-    #[arg(long, value_name = "N", requires = "keys", value_parser = page)]
+    #[arg(long, value_name = "N", requires = "keys", value_parser = page, hide_short_help = true)]
     pub page: Option<usize>,
     /// Where the random numbers of a sample begin
-    #[arg(long, value_name = "N", requires = "keys", default_value_t = 0)]
+    #[arg(long, value_name = "N", requires = "keys", default_value_t = 0, hide_short_help = true)]
     pub seed: u64,
 }
 

@@ -1,30 +1,50 @@
-//! The command line: global options and the list of commands.
+//! The command line: global options, the list of commands, and the two that tell of it: `help` and `completions`.
 //!
-//! Parsing only validates; nothing is opened or read here.
+//! Parsing only validates; nothing is opened or read here. What help, man pages and completions say is read off
+//! [`definition`] and the tables: of commands, [`EXAMPLES`], [`TOPICS`].
+
+mod completions;
+mod examples;
+mod help;
+mod offers;
+mod topics;
 
 use std::ffi::OsString;
 use std::mem::ManuallyDrop;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 
+use anyhow::Result;
 use clap::builder::PossibleValue;
-use clap::{Args as _, FromArgMatches as _, Parser, ValueEnum};
+use clap::{Args as _, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
-use crate::commands::arguments::with_tables;
+pub use self::completions::{SHELLS, Shell};
+pub use self::examples::{EXAMPLES, Example, examples};
+pub use self::topics::{FORMS, Part, TOPICS, Topic};
 use crate::commands::{Command, Flags};
-use crate::exit::{Exit, STATUSES};
-use crate::render::{Colour, Format};
+use crate::exit::Exit;
+use crate::render::{Colour, Format, Printer};
 
 /// Look into and operate the caches that applications fill
 #[derive(Debug, Parser)]
 #[command(name = "cachectl", version, arg_required_else_help = true, max_term_width = 100)]
-#[command(after_help = EXAMPLES, after_long_help = after_long_help(), mut_args(with_tables))]
+#[command(disable_help_subcommand = true)]
 pub struct Cli {
     /// What holds for every command
     #[command(flatten)]
     pub flags: Flags,
     /// What to do
     #[command(subcommand)]
-    pub command: Command,
+    asked: Asked,
+}
+
+/// What can be asked for: a command, or what the command line itself is.
+#[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "there is one in a process")]
+enum Asked {
+    #[command(flatten)]
+    Command(Command),
+    Completions(completions::Args),
+    Help(help::Args),
 }
 
 impl Cli {
@@ -35,7 +55,7 @@ impl Cli {
     pub fn read(arguments: &[OsString]) -> Result<Cli, clap::Error> {
         let arguments = &with_profile(arguments);
         // What it takes as few commands for, it takes with all of them for. Help and errors want all.
-        Cli::read_few(arguments).map_or_else(|| Cli::try_parse_from(arguments), Ok)
+        Cli::read_few(arguments).map_or_else(|| Cli::read_all(arguments), Ok)
     }
 
     /// Reads a command line knowing only the commands whose names are in it, and no help: clap gives
@@ -46,8 +66,35 @@ impl Cli {
         // Never freed: that would take a fifth of the time of all this, and the process has one command line.
         let mut few = ManuallyDrop::new(Flags::augment_args(clap::Command::new("few")).subcommands(named));
         let mut matches = ManuallyDrop::new(few.try_get_matches_from_mut(arguments).ok()?);
-        Cli::from_arg_matches_mut(&mut matches).ok()
+        let flags = Flags::from_arg_matches_mut(&mut matches).ok()?;
+        let asked = Asked::Command(Command::from_arg_matches_mut(&mut matches).ok()?);
+        Some(Cli { flags, asked })
     }
+
+    fn read_all(arguments: &[OsString]) -> Result<Cli, clap::Error> {
+        let mut definition = definition();
+        let mut matches = definition.try_get_matches_from_mut(arguments)?;
+        Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut definition))
+    }
+
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// Whatever stopped it; [`Exit::of`] says with which status.
+    pub fn run(self, printer: &mut Printer) -> Result<Exit> {
+        match self.asked {
+            Asked::Command(command) => command.run(&self.flags, printer),
+            // Neither asks what holds: both work where a file of profiles is broken.
+            Asked::Completions(args) => completions::run(&args, printer),
+            Asked::Help(args) => help::run(&args, printer),
+        }
+    }
+}
+
+/// The whole command line with all that its help says, each command with its copies of the global options.
+#[must_use]
+pub fn definition() -> clap::Command {
+    help::dressed(Cli::command())
 }
 
 /// `@NAME` before all else is `--config=NAME`.
@@ -57,25 +104,6 @@ fn with_profile(arguments: &[OsString]) -> Vec<OsString> {
         arguments[1] = OsString::from_vec([b"--config=", name].concat());
     }
     arguments
-}
-
-const EXAMPLES: &str = "\
-Examples:
-  cachectl set user:42 '{\"name\": \"Ada\"}' --ttl 1h        store a value, on the embedded store
-  cachectl get user:42                                   print it
-  cachectl -b redis://localhost/0 ls --match 'user:*'    list keys on a Redis
-  cachectl -b redis://localhost/0 inspect user:42        why it decodes as it does
-  cachectl @prod ping                                    the backend of a profile
-  cachectl decode -s pickle+zstd:// < value.bin          the codec alone
-
---help has the URLs, the limits and the exit statuses.";
-
-/// The examples and the table of exit statuses.
-fn after_long_help() -> String {
-    let row = |(exit, about): &(Exit, &str)| format!("  {:>3}  {about}", *exit as u8);
-    let statuses: Vec<String> = STATUSES.iter().map(row).collect();
-    let examples = EXAMPLES.rsplit_once("\n\n").map_or(EXAMPLES, |(examples, _)| examples);
-    format!("{examples}\n\nExit status:\n{}", statuses.join("\n"))
 }
 
 impl ValueEnum for Format {
@@ -113,19 +141,18 @@ impl ValueEnum for Colour {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]
     fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
+        definition().debug_assert();
     }
 
     #[test]
     fn what_few_commands_take_all_take_alike() {
         let good = ["get a", "-q -b memory: get get set", "--max=depth=5 -n ls set -o json a 1", "get -- -x", "ls"];
-        let bad = ["", "get", "gte get", "help get", "get --help", "--version", "-V get a", "get a --tls-key x", "x"];
+        let bad = ["", "get", "gte get", "get --help", "--version", "-V get a", "get a --tls-key x", "x"];
         let read = |line: &str, read: fn(&[OsString]) -> Option<Cli>| {
             let words: Vec<OsString> =
                 ["cachectl"].into_iter().chain(line.split_whitespace()).map(Into::into).collect();
@@ -133,7 +160,7 @@ mod tests {
         };
         for line in good.into_iter().chain(bad) {
             let few = read(line, Cli::read_few);
-            assert_eq!(few, read(line, |words| Cli::try_parse_from(words).ok()), "{line}");
+            assert_eq!(few, read(line, |words| Cli::read_all(words).ok()), "{line}");
             assert_eq!(few.is_some(), good.contains(&line), "{line}");
         }
     }
