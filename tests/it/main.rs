@@ -31,6 +31,7 @@ mod interop;
 mod keys;
 mod layouts;
 mod libraries;
+mod man;
 mod memcached;
 mod mutate;
 mod operate;
