@@ -63,7 +63,7 @@ pub fn dressed(mut root: Command) -> Command {
     let titles = TOPICS.iter().map(|topic| format!("  {:<12} {}", topic.name, topic.title)).collect::<Vec<_>>();
     let topics = format!("Topics, for `cachectl help TOPIC`:\n{}", titles.join("\n"));
     let root = with_examples(root, "", &more).after_long_help(topics);
-    let root = root.mut_args(|option| option.hide_short_help(true));
+    let root = root.mut_args(|option| pointed(option).hide_short_help(true));
     root.mut_subcommands(|command| {
         let path = command.get_name().to_owned();
         told(command, &path)

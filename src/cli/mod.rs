@@ -25,6 +25,11 @@ use crate::exit::Exit;
 use crate::render::{Colour, Format, Printer};
 
 /// Look into and operate the caches that applications fill
+///
+/// An application stores entries through cachetory, aiocache, pyredis-cache, redis-tagged-cache or DiskCache, on Redis,
+/// Valkey, memcached or in a directory: their values are shown, written so that the application reads them, deleted,
+/// counted and explained. Nothing that is found in a value is ever run. Without a server all of it works on an
+/// embedded store.
 #[derive(Debug, Parser)]
 #[command(name = "cachectl", version, arg_required_else_help = true, max_term_width = 100)]
 #[command(disable_help_subcommand = true)]
