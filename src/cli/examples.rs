@@ -2,7 +2,7 @@
 //!
 //! A test runs each of them (`tests/it/examples.rs`), on the servers and files that they name: the profile `prod` is a
 //! Redis with the entries of an application, and `value.json`, `value.bin`, `users.jsonl`, `before.json` and
-//! `after.json` are there.
+//! `after.json` are there, and `undo.jsonl` and the directory of a shop.
 
 /// A line as it would be typed, and what it does.
 pub type Example = (&'static str, &'static str);
@@ -43,7 +43,7 @@ pub const EXAMPLES: &[(&str, &[Example])] = &[
         &[
             ("cachectl del user:42", "delete an entry"),
             ("cachectl del --match 'session:*' --dry-run", "say which would go"),
-            ("cachectl del --match 'session:*' --yes", "delete them, without a question"),
+            ("cachectl del --match 'session:*' --yes --backup sessions.jsonl", "delete them, and keep them in a file"),
         ],
     ),
     (
@@ -74,6 +74,7 @@ pub const EXAMPLES: &[(&str, &[Example])] = &[
             ("cachectl expire user:42 --ttl 2h", "for two hours from now"),
             ("cachectl expire user:42 --at 2300-01-01T00:00:00Z", "until then"),
             ("cachectl expire user:42 --ttl never", "for ever"),
+            ("cachectl expire --match 'user:*' --ttl 1h --jitter 10m --yes", "all of them, not at the same time"),
         ],
     ),
     (
@@ -114,6 +115,53 @@ pub const EXAMPLES: &[(&str, &[Example])] = &[
             ("cachectl ls --match 'user:*'", "the keys that match"),
             ("cachectl ls -l", "with type, size and ttl"),
             ("cachectl ls -0 --match 'user:*' | xargs -0 cachectl ttl", "for another command"),
+        ],
+    ),
+    (
+        "export",
+        &[
+            ("cachectl export all.jsonl", "every entry, as it is stored"),
+            ("cachectl @prod export --match 'user:*' > prod.jsonl", "some of them, into a pipe"),
+            ("cachectl export --values --match 'user:*'", "values to read, in place of bytes"),
+        ],
+    ),
+    (
+        "import",
+        &[
+            ("cachectl import undo.jsonl", "bring back what export or --backup wrote"),
+            ("cachectl import undo.jsonl --dry-run", "say how many"),
+            ("cachectl import users.jsonl --if-not-exists", "what `get -o jsonl` printed, over nothing that is there"),
+        ],
+    ),
+    (
+        "copy",
+        &[
+            (
+                "cachectl @prod copy disk:///var/cache/shop --match 'user:42'",
+                "to a directory, to look into it in peace",
+            ),
+            ("cachectl copy @prod --match 'user:43' --recode pickle+zstd://", "to a server, in another codec"),
+        ],
+    ),
+    (
+        "diff",
+        &[(
+            "cachectl @prod diff disk:///var/cache/shop --match 'user:42' --values",
+            "whether two places have the same",
+        )],
+    ),
+    (
+        "grep",
+        &[
+            ("cachectl grep Ada", "where a text stands, in decoded values"),
+            ("cachectl @prod grep -i ada --keys-only", "in which entries of a server"),
+        ],
+    ),
+    (
+        "edit",
+        &[
+            ("EDITOR='sed -i s/Ada/Eve/' cachectl edit user:42", "a value, in the editor of your choice"),
+            ("EDITOR='sed -i s/Eve/Ada/' cachectl @prod edit user:42 --as python", "in Python's notation"),
         ],
     ),
     (

@@ -94,6 +94,11 @@ pub const PERMISSIONS: &[Permission] = &[
         more: &[(&["+type", "+strlen", "+pttl", "~"], "-l"), (LENGTHS, "-l of all but strings")],
     },
     Permission {
+        command: "edit",
+        needs: &["+getrange", "+watch", "+get", "+multi", "+set", "+exec", "~"],
+        more: &[(&["+pttl"], "empty strings")],
+    },
+    Permission {
         command: "export",
         needs: &["+scan", "+getrange", "~"],
         more: &[

@@ -24,6 +24,8 @@ const PREPARATION: &str = r#"
     cachectl -q encode -s pickle+zstd:// '{"$tuple": [1, 2]}' > value.bin
     cachectl @prod -q -s pickle+zstd:// set user:42 '{"name": "Ada"}' --ttl 1h
     cachectl @prod -q raw HSET user:42:seen 2026 3
+    cachectl @prod -q copy disk:///var/cache/shop --match user:42
+    rm -f undo.jsonl all.jsonl prod.jsonl sessions.jsonl && cachectl -q export undo.jsonl
     cachectl @prod -q -l redis-tagged-cache://shop set report '{"total": 98}' --tag orders
     cachectl @prod -q -l redis-tagged-cache://shop invalidate orders
     cachectl @prod -q -l redis-tagged-cache://shop set report '{"total": 99}' --tag orders

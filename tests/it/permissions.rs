@@ -11,7 +11,7 @@ use crate::env::{Env, Ran};
 use crate::server::Server;
 
 /// What needs no server, or nothing of its own.
-const NONE: &[&str] = &["decode", "encode", "config", "raw", "help"];
+const NONE: &[&str] = &["decode", "encode", "config", "raw", "help", "completions"];
 
 /// What is run of each row: the first with nothing but what the command needs.
 const LINES: &[(&str, &[&str])] = &[
@@ -35,6 +35,7 @@ const LINES: &[(&str, &[&str])] = &[
     ("incr", &["incr n", "incr new --ttl 1h"]),
     ("clear", &["-n s clear --yes", "clear --flush --yes"]),
     ("ls", &["ls", "ls -l"]),
+    ("edit", &["edit s"]),
     ("export", &["export --match s", "export"]),
     ("import", &["import string.jsonl", "import all.jsonl", "import --if-not-exists all.jsonl"]),
     ("copy", &["copy dummy: --match s", "copy dummy:"]),
@@ -60,6 +61,7 @@ impl World {
         let server = Server::start(&[]);
         let owner = Env::new().with("CACHECTL_BACKEND", server.url());
         let user = Env::new().with("CACHECTL_BACKEND", server.url().replace("//", "//ann:pw@"));
+        let user = user.with("EDITOR", "sed -i s/v/w/").with("PATH", std::env::var_os("PATH").unwrap());
         let world = World { server, owner, user };
         world.reset(&[]);
         for name in ["h", "l", "a", "z", "x"] {
