@@ -211,6 +211,6 @@ fn keys(before: &[OsString], typed: &str) -> Vec<Offer> {
 
 /// Whether no shell takes `name` for anything else: a script puts it into a command line that somebody then runs.
 fn is_plain(name: &str) -> bool {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:@%+,".contains(c);
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:@%+".contains(c);
     !name.is_empty() && !name.starts_with(['-', '@', '%']) && name.chars().all(plain)
 }

@@ -62,7 +62,7 @@ fn with_profiles(env: Env) -> Env {
 #[test]
 fn keys_are_told_to_who_asks_for_them() {
     let server = Server::start(&[]);
-    for key in ["user:1", "user:2", "user:$(reboot)", "user:two words", "user:`x`", "-user:3", "other", "us\u{1b}[2J"] {
+    for key in ["user:1", "user:2", "user:$(reboot)", "user:two words", "user:1,2", "-user:3", "other", "us\u{1b}[2J"] {
         server.command(&[b"SET", key.as_bytes(), b"1"]);
     }
     let line = format!("cachectl -b {} get us", server.url());

@@ -76,6 +76,8 @@ pub const LINES: &[(&str, Does)] = &[
     ("encode 1", Nothing),
     ("config show", Nothing),
     ("config check", Nothing),
+    ("completions bash", Nothing),
+    ("help get", Nothing),
 ];
 
 /// A world with a profile `p` that has `guard`, and the files that the lines name.
