@@ -71,9 +71,7 @@ const AHEAD: usize = 4;
 pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> {
     let records = super::records(printer)?;
     let (limits, codec) = (global.limits(), target::codec(global)?);
-    if !args.unchecked {
-        args.files.iter().try_for_each(|name| check(name, &limits))?;
-    }
+    args.files.iter().try_for_each(|name| check(name, args.unchecked, &limits))?;
     let cache = target::open(global, printer)?;
     let mut import = Import { args, codec, cache, tally: Tally::default() };
     let mut tempo = Tempo::start(args.rate)?;
@@ -99,7 +97,9 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
     let done =
         done.map_err(|error: anyhow::Error| if tally.stored > 0 { error.context(tally.partly()) } else { error });
     let verb = if args.dry_run { "would store" } else { "stored" };
-    tally.tell(verb, cache.label(), records, printer)?;
+    if done.is_ok() || tally.read > 0 {
+        tally.tell(verb, cache.label(), records, printer)?;
+    }
     if tally.expired > 0 {
         let entries = render::count(tally.expired, "entry has", "entries have");
         printer.note(&format!("{entries} expired by now: --ttl-left gives the time that was left then"));
@@ -110,16 +110,16 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
     done.context("cannot import")
 }
 
-/// Refuses a file that has a head but no end, before anything is stored. What comes through a pipe is known
-/// only at its end.
-fn check(name: &OsString, limits: &Limits) -> Result<()> {
+/// Refuses a file that is not there, or has a head but no end, before anything is stored. What comes through a pipe
+/// is known only at its end.
+fn check(name: &OsString, unchecked: bool, limits: &Limits) -> Result<()> {
     let path = Path::new(name);
-    if !path.is_file() {
+    if name == "-" || (path.exists() && !path.is_file()) {
         return Ok(());
     }
     let mut file = arguments::open(name)?;
     let tail = archive::tail(&mut file, limits).with_context(|| format!("cannot read {}", path.display()))?;
-    if tail == Tail::Cut { Err(cut(&path.display().to_string())) } else { Ok(()) }
+    if tail == Tail::Cut && !unchecked { Err(cut(&path.display().to_string())) } else { Ok(()) }
 }
 
 fn cut(name: &str) -> anyhow::Error {

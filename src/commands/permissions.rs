@@ -95,8 +95,8 @@ pub const PERMISSIONS: &[Permission] = &[
     },
     Permission {
         command: "edit",
-        needs: &["+getrange", "+watch", "+get", "+multi", "+set", "+exec", "~"],
-        more: &[(&["+pttl"], "empty strings")],
+        needs: &["+watch", "+get", "+multi", "+set", "+exec", "~"],
+        more: &[(&["+getrange"], "that a value over the limit is not read at all"), (&["+pttl"], "the ttl")],
     },
     Permission {
         command: "export",
@@ -155,6 +155,7 @@ pub const PERMISSIONS: &[Permission] = &[
         more: &[
             (&["+get"], "the reads: each is an error"),
             (&["+unlink"], "its entries stay until their ttl ends"),
+            (&["+dbsize"], "how many other entries there are"),
             (&["+info"], "what the server says"),
         ],
     },

@@ -25,7 +25,7 @@ const PREPARATION: &str = r#"
     cachectl @prod -q -s pickle+zstd:// set user:42 '{"name": "Ada"}' --ttl 1h
     cachectl @prod -q raw HSET user:42:seen 2026 3
     cachectl @prod -q copy disk:///var/cache/shop --match user:42
-    rm -f undo.jsonl all.jsonl prod.jsonl sessions.jsonl && cachectl -q export undo.jsonl
+    rm -f undo.jsonl all.jsonl && cachectl -q export undo.jsonl
     cachectl @prod -q -l redis-tagged-cache://shop set report '{"total": 98}' --tag orders
     cachectl @prod -q -l redis-tagged-cache://shop invalidate orders
     cachectl @prod -q -l redis-tagged-cache://shop set report '{"total": 99}' --tag orders
@@ -37,7 +37,7 @@ impl World {
         let (redis, memcached) = (Server::start(&[]), Memcached::start(&[]));
         let binaries = std::path::Path::new(env!("CARGO_BIN_EXE_cachectl")).parent().unwrap();
         let path = format!("{}:{}", binaries.display(), std::env::var("PATH").unwrap());
-        let world = World { redis, memcached, shell: Env::of("/bin/sh").with("PATH", path) };
+        let world = World { redis, memcached, shell: Env::of("/bin/sh").with("PATH", path).with("EDITOR", "true") };
         let profiles = world.shell.path("config/cachectl");
         std::fs::create_dir_all(&profiles).unwrap();
         let prod = world.here("[profile.prod]\nbackend = \"redis://localhost:6379/0\"\n");

@@ -35,7 +35,7 @@ const LINES: &[(&str, &[&str])] = &[
     ("incr", &["incr n", "incr new --ttl 1h"]),
     ("clear", &["-n s clear --yes", "clear --flush --yes"]),
     ("ls", &["ls", "ls -l"]),
-    ("edit", &["edit s"]),
+    ("edit", &["edit s -s string://"]),
     ("export", &["export --match s", "export"]),
     ("import", &["import string.jsonl", "import all.jsonl", "import --if-not-exists all.jsonl"]),
     ("copy", &["copy dummy: --match s", "copy dummy:"]),

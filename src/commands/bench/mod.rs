@@ -52,7 +52,7 @@ use crate::render::{self, Format, Printer, escape};
 pub struct Args {
     #[command(subcommand)]
     command: Option<Command>,
-    /// Clients, each with a connection, or to a cluster with one to each primary
+    /// Clients, each with connections of its own
     #[arg(long, short, value_name = "N", default_value_t = 50, value_parser = arguments::number::<usize>(1, 100_000))]
     clients: usize,
     /// Requests that a client has in flight at most
