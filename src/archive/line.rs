@@ -90,12 +90,12 @@ pub fn item(fields: &Fields<'_>, limits: &Limits) -> Result<Option<Item>> {
         let tag = fields.text("tag")?.map(str::to_owned);
         return Ok(Some(Item::Held(Held { stored_key, stored, ttl: fields.ttl()?, expires_at, tag })));
     }
-    let value = fields.find("value").ok_or_else(|| Stop::usage("there is no `value`"))?;
     let key = match (fields.find("key"), &stored_key) {
         (Some(key), _) => fields.name("key", key, limits)?,
         (None, Some(stored_key)) => stored_key.key.clone(),
         (None, None) => return Err(Stop::usage("there is no `key`").into()),
     };
+    let value = fields.find("value").ok_or_else(|| Stop::usage("there is no `value`"))?;
     let expiry = match fields.ttl()? {
         Ttl::Never => Expiry::Never,
         Ttl::Left(ms) => Expiry::In(ms),

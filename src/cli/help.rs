@@ -72,7 +72,7 @@ pub fn dressed(mut root: Command) -> Command {
 
 /// A command that stands under `cachectl`, and those under it.
 fn told(command: Command, path: &str) -> Command {
-    let more = format!("More: --help, and `cachectl help` on {}", topics());
+    let more = format!("More: --help; `help` on {}", topics());
     let topics = format!("More: `cachectl help` on {}", topics());
     let command = with_examples(command, path, &more).after_long_help(topics).mut_args(pointed);
     command.mut_subcommands(|inner| {

@@ -5,6 +5,7 @@
 
 use crate::backend::BACKENDS;
 use crate::codec::LAYERS;
+use crate::commands::permissions::{self, ELSEWHERE, PERMISSIONS};
 use crate::exit::STATUSES;
 use crate::layout::LAYOUTS;
 use crate::limits::{LIMITS, Limits};
@@ -34,6 +35,7 @@ pub const TOPICS: &[Topic] = &[
     Topic { name: "layouts", title: "how keys are named: the URLs of -l", parts: layouts },
     Topic { name: "exit-codes", title: "what a command ends with", parts: exit_codes },
     Topic { name: "typed-json", title: "how values are written and printed as JSON", parts: typed_json },
+    Topic { name: "permissions", title: "what a user of Redis must be allowed", parts: permissions },
     Topic { name: "limits", title: "what bounds a value that is read: --max", parts: limits },
 ];
 
@@ -149,6 +151,23 @@ fn exit_codes() -> Vec<Part> {
         text("The exit status is for scripts, and does not change its meaning:"),
         Part::Rows(rows.collect()),
         text("Where the reader of the output goes away (a broken pipe), that is success."),
+    ]
+}
+
+fn permissions() -> Vec<Part> {
+    let lost = |lost: &str| if lost.is_empty() { "it is refused".to_owned() } else { lost.to_owned() };
+    let rows = PERMISSIONS.iter().flat_map(|row| {
+        let of = move |rules: &[&str], without: &str| {
+            let rules = permissions::line(rules, "KEYS");
+            let rules = if rules.is_empty() { "nothing".to_owned() } else { rules };
+            (format!("{}: {rules}", row.command), lost(without))
+        };
+        std::iter::once(of(row.needs, "")).chain(row.more.iter().map(move |(rules, without)| of(rules, without)))
+    });
+    vec![
+        text("Rules for ACL SETUSER, and what is lost without them; `ping --permissions` has them for your keys:"),
+        Part::Rows(rows.collect()),
+        text(ELSEWHERE),
     ]
 }
 

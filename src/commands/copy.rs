@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result};
 
-use super::bulk::{self, Entries, Fetched, Source, Tally, Tempo};
+use super::bulk::{self, Entries, Fetched, Selection, Source, Tally};
 use super::guard::{self, Effect, Yes};
 use super::{Global, ls, target};
 use crate::cache::{Cache, Form, Met, Put};
@@ -10,7 +10,6 @@ use crate::codec::Codec;
 use crate::entry::{Condition, Entry, Expiry, StoredKey, Ttl, Write};
 use crate::exit::{Exit, Stop};
 use crate::layout::Name;
-use crate::pattern::Pattern;
 use crate::render::Printer;
 
 /// Copy entries to another backend
@@ -25,12 +24,8 @@ pub struct Args {
     /// Where to: a backend URL, or @NAME
     #[arg(value_name = "TARGET")]
     target: String,
-    /// Only the keys that match a glob: * ? [a-z] and \ before a literal character
-    #[arg(long, value_name = "GLOB")]
-    r#match: Option<String>,
-    /// Only entries of this type, as ls takes it
-    #[arg(long, value_name = "TYPE")]
-    r#type: Option<String>,
+    #[command(flatten)]
+    selection: Selection,
     /// Name keys by this layout there
     #[arg(long, value_name = "URL")]
     to_layout: Option<String>,
@@ -43,9 +38,6 @@ pub struct Args {
     /// Read everything, store nothing
     #[arg(long)]
     dry_run: bool,
-    /// At most so many keys a second; else as many as leave the server quick
-    #[arg(long, value_name = "N")]
-    rate: Option<std::num::NonZeroU64>,
     #[command(flatten)]
     yes: Yes,
 }
@@ -67,14 +59,12 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
         return Err(Stop::usage(format!("source and target are the same: {}", to.label())).into());
     }
     ls::tell_what_may_be_missing(&from, printer);
-    let pattern = args.r#match.as_ref().map_or_else(Pattern::all, |glob| Pattern::new(glob.as_bytes()));
-    let all = args.r#type.is_none() && from.layout().sweep(&pattern).keys.is_all();
-    // Who may not count goes on without a bar.
-    let total = if all { from.count().unwrap_or(None) } else { None };
-    let source = Source { connect: &connect, global, pattern: &pattern, kind: args.r#type.as_deref() };
+    let pattern = args.selection.pattern();
+    let total = args.selection.total(&mut from);
+    let source = Source { connect: &connect, global, pattern: &pattern, kind: args.selection.kind() };
     let (label, rename) = (to.label().to_owned(), args.to_layout.is_some());
     let mut copy = Copy { args, from, to, recode, rename, tally: Tally::default() };
-    let mut tempo = Tempo::start(args.rate)?;
+    let mut tempo = args.selection.tempo()?;
     let mut progress = printer.progress_of("copying", total);
     let ended = source.ahead(tempo.batch(), bulk::fetch, |pages| {
         for page in pages {

@@ -1,15 +1,12 @@
 //! `diff`: in which entries two backends differ.
 
-use std::num::NonZeroU64;
-
 use anyhow::{Context as _, Result};
 
-use super::bulk::{self, Entries, Fetched, Source, Tempo};
+use super::bulk::{self, Entries, Fetched, Selection, Source};
 use super::{Global, ls, target};
 use crate::cache::{Cache, Met, Reader};
 use crate::entry::{Entry, Members, Stored, StoredKey};
 use crate::exit::{Exit, Stop};
-use crate::pattern::Pattern;
 use crate::render::text::excerpt;
 use crate::render::{self, Printer, Record, escape};
 use crate::secret::redact;
@@ -27,25 +24,18 @@ pub struct Args {
     /// Compare values, however they are encoded, and show both
     #[arg(long)]
     values: bool,
-    /// Only the keys that match a glob: * ? [a-z] and \ before a literal character
-    #[arg(long, value_name = "GLOB")]
-    r#match: Option<String>,
-    /// Only entries of this type, as ls takes it
-    #[arg(long, value_name = "TYPE")]
-    r#type: Option<String>,
+    #[command(flatten)]
+    selection: Selection,
     /// Stop after so many differences
     #[arg(long, value_name = "N")]
     limit: Option<u64>,
-    /// At most so many keys a second on each; else as many as leave the servers quick
-    #[arg(long, value_name = "N")]
-    rate: Option<NonZeroU64>,
 }
 
 pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> {
     super::records(printer)?;
     let mut other = global.elsewhere(&args.other)?;
-    let pattern = args.r#match.as_ref().map_or_else(Pattern::all, |glob| Pattern::new(glob.as_bytes()));
-    let kind = args.r#type.as_deref();
+    let pattern = args.selection.pattern();
+    let kind = args.selection.kind();
     let (_, connect) = target::connect(global, printer)?;
     let mut here = target::open_by(&connect, global)?;
     // What is walked over is the same on both: names that both layouts would give are compared as stored.
@@ -58,13 +48,12 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
     let reader = args.values.then(|| here.reader().clone());
     let mut diff = Diff { args, reader, compared: 0, found: 0, unread: 0, why: None };
     let source = Source { connect: &connect, global, pattern: &pattern, kind };
-    let first = diff.over(&source, "comparing", args.rate, printer, |diff, fetched, printer| {
-        diff.compare(fetched, &mut there, printer)
-    });
+    let first =
+        diff.over(&source, "comparing", printer, |diff, fetched, printer| diff.compare(fetched, &mut there, printer));
     let exit = match first.context("cannot compare")? {
         Exit::Yes if !diff.is_full() => {
             let source = Source { connect: &connect_other, global: &other, pattern: &pattern, kind };
-            let second = diff.over(&source, "looking for more there", args.rate, printer, |diff, fetched, printer| {
+            let second = diff.over(&source, "looking for more there", printer, |diff, fetched, printer| {
                 diff.look_for_more(fetched, &mut here, printer)
             });
             second.context("cannot compare")?
@@ -72,7 +61,8 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
         exit => exit,
     };
     let (entries, differ) = (render::count(diff.compared, "entry", "entries"), diff.found);
-    printer.note(&format!("{differ} of {entries} differ between {} and {}", here.label(), there.label()));
+    let full = if diff.is_full() { "; stopped at --limit, there may be more" } else { "" };
+    printer.note(&format!("{differ} of {entries} differ between {} and {}{full}", here.label(), there.label()));
     if let Some(why) = &diff.why {
         printer.warn(&format!("{} could not be read: {why}", render::count(diff.unread, "entry", "entries")));
     }
@@ -104,11 +94,10 @@ impl Diff<'_> {
         &mut self,
         source: &Source<'_>,
         what: &'static str,
-        rate: Option<NonZeroU64>,
         printer: &mut Printer,
         mut look: impl FnMut(&mut Self, Entries, &mut Printer) -> Result<()>,
     ) -> Result<Exit> {
-        let mut tempo = Tempo::start(rate)?;
+        let mut tempo = self.args.selection.tempo()?;
         let mut progress = printer.progress(what);
         let ended = source.ahead(tempo.batch(), bulk::fetch, |pages| {
             for page in pages {

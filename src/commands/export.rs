@@ -1,14 +1,12 @@
 //! `export`: entries as lines of a file, from which they come back exactly.
 
-use std::num::NonZeroU64;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 
-use super::bulk::{self, Fetched, Keeper, Source, Tempo};
+use super::bulk::{self, Fetched, Keeper, Selection, Source, Tempo};
 use super::{Global, ls, target};
 use crate::exit::{Exit, Stop};
-use crate::pattern::Pattern;
 use crate::render::{self, Printer};
 
 /// Write entries to a file, from which import brings them back
@@ -25,18 +23,11 @@ pub struct Args {
     /// File to make; stdout without one
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
-    /// Only the keys that match a glob: * ? [a-z] and \ before a literal character
-    #[arg(long, value_name = "GLOB")]
-    r#match: Option<String>,
-    /// Only entries of this type, as ls takes it
-    #[arg(long, value_name = "TYPE")]
-    r#type: Option<String>,
+    #[command(flatten)]
+    selection: Selection,
     /// Values in typed JSON in place of exact bytes
     #[arg(long)]
     values: bool,
-    /// At most so many keys a second; else as many as leave the server quick
-    #[arg(long, value_name = "N")]
-    rate: Option<NonZeroU64>,
 }
 
 pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> {
@@ -44,10 +35,8 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
     let (_, connect) = target::connect(global, printer)?;
     let mut cache = target::open_by(&connect, global)?;
     ls::tell_what_may_be_missing(&cache, printer);
-    let pattern = args.r#match.as_ref().map_or_else(Pattern::all, |glob| Pattern::new(glob.as_bytes()));
-    let all = args.r#type.is_none() && cache.layout().sweep(&pattern).keys.is_all();
-    // Who may not count goes on without a bar.
-    let total = if all { cache.count().unwrap_or(None) } else { None };
+    let pattern = args.selection.pattern();
+    let total = args.selection.total(&mut cache);
     let reader = args.values.then(|| cache.reader().clone());
     let (label, limits) = (cache.label().to_owned(), global.limits());
     let mut keeper = match args.file.as_ref().filter(|file| file.as_os_str() != "-") {
@@ -55,8 +44,8 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
         Some(path) => Keeper::create(path, &label, reader, &limits)?,
     };
     drop(cache);
-    let source = Source { connect: &connect, global, pattern: &pattern, kind: args.r#type.as_deref() };
-    let done = export(&source, &mut keeper, Tempo::start(args.rate)?, total, printer);
+    let source = Source { connect: &connect, global, pattern: &pattern, kind: args.selection.kind() };
+    let done = export(&source, &mut keeper, args.selection.tempo()?, total, printer);
     let count = keeper.entries();
     let done = done.map_err(|error| if count > 0 { error.context(partly(count)) } else { error });
     keeper.finish(done.context("cannot export"), printer)

@@ -1,27 +1,25 @@
 //! `grep`: entries in whose values something stands.
 
-use std::num::NonZeroU64;
-
 use anyhow::{Context as _, Result};
 use regex::bytes::{Regex, RegexBuilder};
 
-use super::bulk::{self, Entries, Fetched, Source, Tempo};
+use super::bulk::{self, Entries, Fetched, Selection, Source};
 use super::{Global, ls, target};
 use crate::cache::{Met, Reader};
 use crate::entry::{Entry, Stored};
 use crate::exit::{Exit, Stop};
-use crate::pattern::Pattern;
 use crate::render::text::excerpt;
 use crate::render::{self, Printer, Record, escape};
-use crate::value::leaves::{Leaves, Way};
+use crate::value::leaves::{Leaf, Leaves};
 use crate::value::{Node, Value};
 
 /// Find what stands in values
 ///
 /// Values are decoded, and the pattern is looked for in each text, number and name in them, not in the
 /// compressed or pickled bytes. Each match is printed with its key, the way to it in the value and what
-/// stands there. What does not decode is searched as bytes. The walk is paced as all bulk reading is;
-/// the status is 1 when nothing matched and 7 when an entry could not be read.
+/// stands there; where the name of a member matches, it is marked. What does not decode is searched as
+/// bytes. The walk is paced as all bulk reading is; the status is 1 when nothing matched and 7 when an
+/// entry could not be read.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Regular expression; . ? * + [a-z] (a|b) ^ $ and \ before a literal character
@@ -39,15 +37,8 @@ pub struct Args {
     /// Stop after so many matches
     #[arg(long, value_name = "N")]
     limit: Option<u64>,
-    /// Only the keys that match a glob: * ? [a-z] and \ before a literal character
-    #[arg(long, value_name = "GLOB")]
-    r#match: Option<String>,
-    /// Only entries of this type, as ls takes it
-    #[arg(long, value_name = "TYPE")]
-    r#type: Option<String>,
-    /// At most so many keys a second; else as many as leave the server quick
-    #[arg(long, value_name = "N")]
-    rate: Option<NonZeroU64>,
+    #[command(flatten)]
+    selection: Selection,
 }
 
 /// Bytes that the compiled pattern may take.
@@ -57,18 +48,16 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
     super::records(printer)?;
     let text = if args.fixed_strings { regex::escape(&args.pattern) } else { args.pattern.clone() };
     let pattern = RegexBuilder::new(&text).case_insensitive(args.ignore_case).size_limit(PATTERN_MOST).build();
-    let pattern = pattern.map_err(|error| Stop::usage(format!("`{}` is no pattern: {error}", args.pattern)))?;
+    let pattern = pattern.map_err(|error| Stop::usage(slip(&args.pattern, &error.to_string())))?;
     let (_, connect) = target::connect(global, printer)?;
     let mut cache = target::open_by(&connect, global)?;
     ls::tell_what_may_be_missing(&cache, printer);
-    let keys = args.r#match.as_ref().map_or_else(Pattern::all, |glob| Pattern::new(glob.as_bytes()));
-    let all = args.r#type.is_none() && cache.layout().sweep(&keys).keys.is_all();
-    // Who may not count goes on without a bar.
-    let total = if all { cache.count().unwrap_or(None) } else { None };
+    let keys = args.selection.pattern();
+    let total = args.selection.total(&mut cache);
     let mut search =
         Search { args, pattern, reader: cache.reader().clone(), found: 0, looked: 0, unread: 0, why: None };
-    let source = Source { connect: &connect, global, pattern: &keys, kind: args.r#type.as_deref() };
-    let mut tempo = Tempo::start(args.rate)?;
+    let source = Source { connect: &connect, global, pattern: &keys, kind: args.selection.kind() };
+    let mut tempo = args.selection.tempo()?;
     let mut progress = printer.progress_of("searching", total);
     let ended = source.ahead(tempo.batch(), bulk::fetch, |pages| {
         for page in pages {
@@ -93,12 +82,30 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
     };
     let exit = ended.map_err(partly).context("cannot search")?;
     let entries = render::count(search.looked, "entry", "entries");
-    printer.note(&format!("{} in {entries} on {}", render::count(search.found, "match", "matches"), cache.label()));
+    let full = if search.is_full() { "; stopped at --limit, there may be more" } else { "" };
+    printer.note(&format!(
+        "{} in {entries} on {}{full}",
+        render::count(search.found, "match", "matches"),
+        cache.label()
+    ));
     if let Some(why) = &search.why {
         let entries = render::count(search.unread, "entry", "entries");
         printer.warn(&format!("{entries} could not be read: {why}"));
     }
     Ok(if search.unread > 0 && exit <= Exit::No { Exit::Partial } else { exit })
+}
+
+/// Characters of a pattern, or of what is wrong with it, that are shown.
+const SHOWN: usize = 200;
+
+/// What is wrong with a pattern: the last line of it says that, after the pattern itself with marks under it.
+fn slip(pattern: &str, error: &str) -> String {
+    let cut = |text: &str| {
+        let short: String = text.chars().take(SHOWN).collect();
+        if short.len() < text.len() { format!("{short}…") } else { short }
+    };
+    let reason = error.lines().next_back().unwrap_or_default().trim_start_matches("error: ");
+    format!("`{}` is no pattern: {}", cut(pattern), cut(reason))
 }
 
 /// The work.
@@ -145,12 +152,13 @@ impl Search<'_> {
             Err(_) => Value::of_bytes(raw.unwrap_or_default()),
         };
         let mut leaves = Leaves::of(&value);
-        while let Some((node, way)) = leaves.next() {
+        while let Some(Leaf { node, way, is_key }) = leaves.next() {
             if !self.matches(&value, node) {
                 continue;
             }
             self.found += 1;
-            self.show(met, &leaves, &value, (node, way), global, printer)?;
+            let shown = Leaf { node, way, is_key };
+            self.show(met, &leaves, &value, shown, global, printer)?;
             if self.args.keys_only || self.is_full() {
                 break;
             }
@@ -178,7 +186,7 @@ impl Search<'_> {
         met: &Met,
         leaves: &Leaves<'_>,
         value: &Value,
-        (node, way): (Node, Way),
+        Leaf { node, way, is_key }: Leaf,
         global: &Global,
         printer: &mut Printer,
     ) -> Result<()> {
@@ -190,13 +198,15 @@ impl Search<'_> {
             }
             let mut part = value.clone();
             part.set_root(node);
-            let record = record.with("path", way).with_value("value", printer.typed(&part)?);
+            let record = record.with("path", way).with("is_key", is_key).with_value("value", printer.typed(&part)?);
             return Ok(printer.record(&record)?);
         }
         if self.args.keys_only {
             return Ok(printer.key(met.called(), b'\n')?);
         }
         let shown = excerpt(value, node, &global.limits());
+        // What is called so is not what is there.
+        let shown = if is_key { format!("(the key) {shown}") } else { shown };
         Ok(printer.line(&format!(
             "{}{}: {}",
             escape::line(met.called()),

@@ -96,7 +96,7 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
     let done = ended.map(|whole| tally.exit(whole));
     let done =
         done.map_err(|error: anyhow::Error| if tally.stored > 0 { error.context(tally.partly()) } else { error });
-    let verb = if args.dry_run { "would store" } else { "stored" };
+    let verb = if args.dry_run { "would bring" } else { "brought" };
     if done.is_ok() || tally.read > 0 {
         tally.tell(verb, cache.label(), records, printer)?;
     }

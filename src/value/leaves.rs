@@ -11,7 +11,7 @@ pub struct Leaves<'a> {
     value: &'a Value,
     seen: ByPart<bool>,
     /// What is still to be gone through, the next one last.
-    todo: Vec<(Node, u32)>,
+    todo: Vec<(Node, u32, bool)>,
     /// Each step with the one that it was made from.
     steps: Vec<(u32, Step)>,
     children: Vec<Node>,
@@ -34,12 +34,23 @@ enum Step {
 #[derive(Clone, Copy, Debug)]
 pub struct Way(u32);
 
+/// A scalar.
+#[derive(Clone, Copy, Debug)]
+pub struct Leaf {
+    /// Itself.
+    pub node: Node,
+    /// Where it is; of a key, where its value is.
+    pub way: Way,
+    /// Whether it is the key of a dict.
+    pub is_key: bool,
+}
+
 impl<'a> Leaves<'a> {
     /// Of `value`.
     #[must_use]
     pub fn of(value: &'a Value) -> Leaves<'a> {
         let (seen, children) = (ByPart::new(value), Vec::new());
-        Leaves { value, seen, todo: vec![(value.root(), 0)], steps: vec![(0, Step::Root)], children }
+        Leaves { value, seen, todo: vec![(value.root(), 0, false)], steps: vec![(0, Step::Root)], children }
     }
 
     /// The way to a scalar, as Python writes it: `['a'][0]`; what an object is made with is `.0`, `.1` ….
@@ -87,7 +98,7 @@ impl<'a> Leaves<'a> {
                 // A key is where its value is.
                 let step = if is_leaf(pair[0]) { Step::Key(pair[0]) } else { Step::Member(number) };
                 let to = self.step(at, step);
-                self.todo.extend([(pair[0], to), (pair[1], to)]);
+                self.todo.extend([(pair[0], to, true), (pair[1], to, false)]);
             }
         } else {
             let mut children = std::mem::take(&mut self.children);
@@ -96,7 +107,7 @@ impl<'a> Leaves<'a> {
             for (number, child) in children.iter().enumerate() {
                 let step = if matches!(node, Node::Object(_)) { Step::Part(number) } else { Step::Member(number) };
                 let to = self.step(at, step);
-                self.todo.push((*child, to));
+                self.todo.push((*child, to, false));
             }
             self.children = children;
         }
@@ -123,13 +134,13 @@ fn is_leaf(node: Node) -> bool {
 }
 
 impl Iterator for Leaves<'_> {
-    type Item = (Node, Way);
+    type Item = Leaf;
 
-    fn next(&mut self) -> Option<(Node, Way)> {
+    fn next(&mut self) -> Option<Leaf> {
         loop {
-            let (node, at) = self.todo.pop()?;
+            let (node, at, is_key) = self.todo.pop()?;
             if is_leaf(node) {
-                return Some((node, Way(at)));
+                return Some(Leaf { node, way: Way(at), is_key });
             }
             if let Some(seen) = self.seen.get_mut(node)
                 && !std::mem::replace(seen, true)
@@ -150,8 +161,8 @@ mod tests {
         let value = typed_json::lift(&typed_json::tests::parse(json), &Limits::DEFAULT).unwrap();
         let mut leaves = Leaves::of(&value);
         let mut found = Vec::new();
-        while let Some((_, way)) = leaves.next() {
-            found.push(leaves.way(way));
+        while let Some(leaf) = leaves.next() {
+            found.push(leaves.way(leaf.way));
         }
         assert_eq!(found, ways, "{json}");
     }

@@ -258,7 +258,7 @@ fn the_editor_is_the_one_that_is_named_and_must_end_well() {
         ("sed -i s/1/2/ \"$1\"; exit 3", 1, "`sh` ended with status 3, so that nothing was changed", true),
         ("kill -INT $$", 130, "`sh` was ended by signal 2", false),
         ("sed -i s/1/2/ \"$1\"; kill -INT $$", 130, "`sh` was ended by signal 2", true),
-        ("rm \"$1\"", 5, "cannot read ", false),
+        ("rm \"$1\"", 2, "cannot read ", false),
     ] {
         let ran = edits(&env, script, "edit k");
         assert!(ran.status == Some(status) && ran.stderr().contains(told), "{ran}");
@@ -412,4 +412,18 @@ fn a_value_of_literals_can_be_edited_as_python() {
     env.ok(["set", "-s", "json://", "k", "[1]"]);
     let ran = edits(&env, "sed -i 's/1/(1,)/' \"$1\"", "edit k --as python");
     assert_eq!(ran.status, Some(3), "{ran}");
+}
+
+#[test]
+fn what_an_editor_leaves_in_the_place_of_the_file_is_not_waited_for() {
+    let env = place();
+    env.ok(["set", "k", "1"]);
+    for script in
+        ["rm \"$1\"; mkfifo \"$1\"", "rm \"$1\"; ln -s /etc/passwd \"$1\"", "rm \"$1\"; mkdir \"$1\"", "rm \"$1\""]
+    {
+        let ran = edits(&env, &format!("PATH=/usr/bin:/bin\n{script}"), "edit k");
+        assert_eq!(ran.status, Some(2), "{script}: {ran}");
+        assert!(ran.stderr().contains("cannot read "), "{script}: {ran}");
+        assert_eq!(env.ok(["get", "k"]), "1\n");
+    }
 }

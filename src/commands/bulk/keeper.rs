@@ -193,6 +193,7 @@ impl Keeper {
         let count = render::count(entries, "entry", "entries");
         let marked = if complete { "" } else { ", and is marked as not complete" };
         printer.note(&match file {
+            Some(_) if entries == 0 => format!("{name} has no entries{marked}"),
             Some(_) => format!("{name} has {count}{marked}: `import {name}` brings them back"),
             None => format!("wrote {count}{marked}"),
         });

@@ -2,6 +2,7 @@
 
 mod ahead;
 mod keeper;
+mod selection;
 mod tally;
 mod tempo;
 
@@ -11,6 +12,7 @@ use anyhow::{Context as _, Result};
 
 pub use self::ahead::Source;
 pub use self::keeper::{Backup, Entries, Fetched, Keeper, entries, fetch, now_ms};
+pub use self::selection::Selection;
 pub use self::tally::Tally;
 pub use self::tempo::{Bounds, Tempo};
 use super::guard::{Effect, Yes};

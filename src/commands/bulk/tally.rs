@@ -93,13 +93,14 @@ impl Tally {
             let record = record.with("existed", self.existed).with("expired", self.expired).with("unfit", self.unfit);
             printer.record(&record)?;
         }
-        printer.note(&format!("{verb} {} on {label}", render::count(self.stored, "entry", "entries")));
+        printer.note(&format!("{verb} {} to {label}", render::count(self.stored, "entry", "entries")));
         if self.existed > 0 {
             printer.note(&format!("left {} that were there", render::count(self.existed, "entry", "entries")));
         }
         if let Some(why) = &self.why {
             let entries = render::count(self.unfit, "entry", "entries");
-            printer.warn(&format!("{entries} cannot be stored on {label}: {why}"));
+            let first = if self.unfit > 1 { "the first of them, " } else { "" };
+            printer.warn(&format!("{entries} cannot be stored on {label}: {first}{why}"));
         }
         Ok(())
     }

@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
+use crate::config;
+use crate::exit::Stop;
 use crate::limits::Limits;
 
 /// How often another name is tried where one is taken.
@@ -75,15 +77,23 @@ impl Draft {
     /// When it cannot be read, or is too long.
     pub fn body(&self) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
-        let read = File::open(&self.file).and_then(|file| {
+        let read = self.open().and_then(|file| {
             // The head comes on top.
             file.take(self.limits.output + HEAD_MOST).read_to_end(&mut bytes)
         });
-        read.with_context(|| format!("cannot read {}", self.file.display()))?;
+        read.map_err(|error| Stop::usage(format!("cannot read {}: {error}", self.file.display())))?;
         self.limits.check("output", bytes.len() as u64)?;
         let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
         let lines = text.split_inclusive(|byte| *byte == b'\n');
         Ok(lines.filter(|line| !line.trim_ascii_start().starts_with(b"#")).flatten().copied().collect())
+    }
+
+    /// The file, if it is one still: an editor may leave anything there, and a pipe would be waited for.
+    fn open(&self) -> io::Result<File> {
+        match fs::symlink_metadata(&self.file)?.is_file() {
+            true => config::open(&self.file),
+            false => Err(io::Error::other("it is no file any more")),
+        }
     }
 
     /// Whether there is something in it that was typed. What cannot be read may be.

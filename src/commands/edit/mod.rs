@@ -29,7 +29,8 @@ use crate::value::Value;
 ///
 /// It is opened in $VISUAL, $EDITOR or vi, and what is saved is stored in the serializer that the entry
 /// has; its ttl and tags stay. What cannot be read, or would lose something, is opened again with the
-/// reason. When the entry has changed meanwhile nothing is written, and the file is kept.
+/// reason. When the editor fails, or the entry has changed meanwhile, nothing is written and the status
+/// is 1; what was typed is kept in its file.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Key, taken literally
