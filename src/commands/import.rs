@@ -26,8 +26,9 @@ use crate::render::{self, Printer, escape};
 /// Each goes back under its stored key, with its exact bytes, tag and flags, and expires when it was to
 /// expire: what would have expired by now stays out (--ttl-left gives each the time that it had left).
 /// A line with a value in place of bytes is encoded with its serializer, or with that of -s. Lines that
-/// get -o jsonl printed are taken too. A file that was cut or changed is refused with status 3. An entry
-/// that is there is replaced, so that the same command can be run again after it was interrupted.
+/// get -o jsonl printed are taken too. A file that was cut is refused with status 3; of one that was
+/// changed it is said when its end is reached, with 7. An entry that is there is replaced, so that the
+/// same command can be run again after it was interrupted.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Files; - for stdin
