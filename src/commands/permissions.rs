@@ -111,9 +111,9 @@ pub const PERMISSIONS: &[Permission] = &[
         command: "import",
         needs: &["+set", "~"],
         more: &[
-            (&["+multi", "+exec", "+del", "+hset", "+rpush", "+sadd", "+zadd", "+xadd"], "all but strings"),
+            (&["+exists", "+multi", "+exec", "+del", "+hset", "+rpush", "+sadd", "+zadd", "+xadd"], "all but strings"),
             (&["+pexpireat"], "the ttl of those"),
-            (&["+watch", "+unwatch", "+exists"], "--if-not-exists of those"),
+            (&["+watch", "+unwatch"], "--if-not-exists of those"),
         ],
     },
     Permission {

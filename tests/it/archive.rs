@@ -86,6 +86,25 @@ fn every_type_comes_back_as_it_was() {
 }
 
 #[test]
+fn who_may_not_open_a_transaction_loses_nothing() {
+    let server = Server::start(&[]);
+    server.command(&[b"HSET", b"h", b"f", b"old"]);
+    let env = on(&server.url());
+    let archive = env.ok(["export"]);
+    let ann = on(&server.url().replace("//", "//ann:pw@"));
+    ann.file("h.jsonl", archive);
+    server.command(&[b"HSET", b"h", b"f", b"newer"]);
+    for denied in ["multi", "exec", "hset", "del"] {
+        let words = format!("ACL SETUSER ann reset on >pw ~* +@all -{denied}");
+        server.command(&words.split(' ').map(str::as_bytes).collect::<Vec<_>>());
+        let told = ann.run(["import", "h.jsonl"]);
+        assert_eq!(told.status, Some(4), "{told}");
+        assert!(told.to_string().contains(denied), "without {denied}: {told}");
+        assert!(env.ok(["get", "h"]).contains("newer"), "without {denied}");
+    }
+}
+
+#[test]
 fn values_can_be_read_and_changed_on_the_way() {
     let server = Server::start(&[]);
     let env = on(&server.url());

@@ -7,8 +7,8 @@
 use redis::{Cmd, Value, cmd};
 
 use super::nodes::Nodes;
-use super::{command, in_doubt, read, shown};
-use crate::backend::{Error, ErrorKind};
+use super::{command, read, shown, transaction};
+use crate::backend::{Error, REPLACE_TRIES, never_still};
 use crate::entry::{Condition, Expiry, Members, Write};
 
 /// Members that one command writes.
@@ -17,54 +17,66 @@ const CHUNK: usize = 500;
 /// Writes members; whether the condition held.
 pub fn write(nodes: &mut Nodes, write: &Write, members: &Members) -> Result<bool, Error> {
     let doing = format!("cannot set {}", shown(&write.key));
+    for _ in 0..REPLACE_TRIES {
+        let (there, ttl) = look(nodes, write, &doing)?;
+        if write.condition != Condition::Always && there != (write.condition == Condition::IfPresent) {
+            forget(nodes)?;
+            return Ok(false);
+        }
+        if let Some(replies) = transaction::commit(nodes, &doing, commands(write, members, ttl))? {
+            replies.into_iter().try_for_each(|reply| nodes.check(&doing, reply).map(drop))?;
+            return Ok(true);
+        }
+    }
+    Err(never_still(&doing, nodes.label()))
+}
+
+/// Whether the key is there, which is watched from now on where it matters; and what is left of its ttl, likewise.
+fn look(nodes: &mut Nodes, write: &Write, doing: &str) -> Result<(bool, Option<i64>), Error> {
     let key = write.key.key.as_slice();
-    if write.condition != Condition::Always && !holds(nodes, write, &doing)? {
-        return Ok(false);
+    let mut look = Vec::new();
+    if write.condition != Condition::Always {
+        look.push(command("WATCH", &[key]));
     }
-    let mut commands = vec![cmd("MULTI"), command("DEL", &[key])];
-    fill(key, members, &mut commands);
-    match write.expiry {
-        Expiry::Never => {}
-        Expiry::In(ms) => commands.push(command("PEXPIRE", &[key, ms.to_string().as_bytes()])),
-        Expiry::At(ms) => commands.push(command("PEXPIREAT", &[key, ms.to_string().as_bytes()])),
-        Expiry::Keep => {
-            let left = nodes.ask_one(&doing, command("PTTL", &[key]))?;
-            if let Value::Int(ms @ 0..) = left {
-                commands.push(command("PEXPIRE", &[key, ms.to_string().as_bytes()]));
-            }
+    if write.expiry == Expiry::Keep {
+        look.push(command("PTTL", &[key]));
+    }
+    look.push(command("EXISTS", &[key]));
+    let mut numbers = Vec::new();
+    for reply in nodes.change_together(&look)? {
+        match nodes.check(doing, reply)? {
+            Value::Int(number) => numbers.push(number),
+            Value::Okay => {}
+            reply => return Err(read::odd(&reply)),
         }
     }
-    commands.push(cmd("EXEC"));
-    let replies = nodes.change_together(&commands).map_err(|error| in_doubt(error, "it was written"))?;
-    match replies.into_iter().next_back() {
-        Some(Value::Array(done)) => {
-            done.into_iter().try_for_each(|reply| nodes.check(&doing, reply).map(drop))?;
-            Ok(true)
-        }
-        // Somebody else has written what was watched.
-        Some(Value::Nil) => Ok(false),
-        Some(reply) => Err(nodes.check(&doing, reply).map_or_else(|error| error, |reply| read::odd(&reply))),
-        None => Err(Error::new(ErrorKind::Failed, format!("{doing}: no reply came"))),
+    match numbers[..] {
+        [there] => Ok((there != 0, None)),
+        [ttl, there] => Ok((there != 0, Some(ttl).filter(|ms| *ms >= 0))),
+        _ => Err(read::odd(&Value::Nil)),
     }
 }
 
-/// Whether the condition holds, and the transaction is off should it hold no more when that comes.
-fn holds(nodes: &mut Nodes, write: &Write, doing: &str) -> Result<bool, Error> {
+/// What is watched is so no more.
+fn forget(nodes: &mut Nodes) -> Result<(), Error> {
+    if nodes.go_on(&[cmd("UNWATCH")])? != [Value::Okay] {
+        transaction::leave(nodes);
+    }
+    Ok(())
+}
+
+fn commands(write: &Write, members: &Members, ttl: Option<i64>) -> Vec<Cmd> {
     let key = write.key.key.as_slice();
-    let mut replies = nodes.change_together(&[command("WATCH", &[key]), command("EXISTS", &[key])])?.into_iter();
-    for _ in 0..replies.len().saturating_sub(1) {
-        nodes.check(doing, replies.next().unwrap_or_default())?;
+    let mut commands = vec![command("DEL", &[key])];
+    fill(key, members, &mut commands);
+    let expire = |verb, ms: &dyn ToString| command(verb, &[key, ms.to_string().as_bytes()]);
+    match (write.expiry, ttl) {
+        (Expiry::In(ms), _) => commands.push(expire("PEXPIRE", &ms)),
+        (Expiry::Keep, Some(ms)) => commands.push(expire("PEXPIRE", &ms)),
+        (Expiry::At(ms), _) => commands.push(expire("PEXPIREAT", &ms)),
+        (Expiry::Never | Expiry::Keep, _) => {}
     }
-    let there = match nodes.check(doing, replies.next().unwrap_or_default())? {
-        Value::Int(there) => there != 0,
-        reply => return Err(read::odd(&reply)),
-    };
-    let holds = there == (write.condition == Condition::IfPresent);
-    if !holds {
-        // To the same node: its slot is that of the key, which no command without one tells.
-        nodes.change_together(&[command("EXISTS", &[key]), cmd("UNWATCH")])?;
-    }
-    Ok(holds)
+    commands
 }
 
 fn fill(key: &[u8], members: &Members, commands: &mut Vec<Cmd>) {

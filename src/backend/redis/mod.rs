@@ -21,6 +21,7 @@ mod reply;
 mod sentinel;
 mod slots;
 mod survey;
+mod transaction;
 mod turns;
 mod url;
 mod walk;

@@ -4,11 +4,10 @@
 //! Redis 8.4. What is watched is the key: a write to another field of its hash, or another ttl, breaks the
 //! transaction too, so that it is looked at again.
 
-use redis::{Cmd, Value, cmd};
+use redis::{Cmd, Value};
 
 use super::nodes::Nodes;
-use super::slots::Detour;
-use super::{command, in_doubt, read, shown};
+use super::{command, read, shown, transaction};
 use crate::backend::{Error, ErrorKind, REPLACE_TRIES, never_still};
 use crate::entry::{Stored, StoredKey};
 
@@ -31,15 +30,9 @@ pub fn replace(nodes: &mut Nodes, key: &StoredKey, before: &Stored, after: &Stor
         }
     }
     if replaced != Ok(true) {
-        leave(nodes);
+        transaction::leave(nodes);
     }
     replaced
-}
-
-/// Ends the session: what is watched and queued in it goes with it, which takes no permission.
-fn leave(nodes: &mut Nodes) {
-    let (node, _) = nodes.answered();
-    nodes.link(node).hang_up();
 }
 
 /// What is to be done.
@@ -87,7 +80,10 @@ impl Change<'_> {
             },
         }
         let ttl = nodes.check(self.tried, ttl)?;
-        self.transact(nodes, &self.set(&ttl))
+        match transaction::commit(nodes, self.tried, vec![self.set(&ttl)])? {
+            Some(mut replies) => self.judge(nodes, replies.pop().unwrap_or_default()),
+            None => Ok(Ended::Broken),
+        }
     }
 
     fn set(&self, ttl: &Value) -> Cmd {
@@ -103,26 +99,6 @@ impl Change<'_> {
             _ => {}
         }
         set
-    }
-
-    /// Does `set` if what is watched is as it was. Who may not open a transaction must not get past MULTI: the
-    /// write would be done at once.
-    fn transact(&self, nodes: &mut Nodes, set: &Cmd) -> Result<Ended, Error> {
-        let opened = nodes.go_on(&[cmd("MULTI")])?.remove(0);
-        nodes.check(self.tried, opened)?;
-        let replies = nodes.go_on(&[set.clone(), cmd("EXEC")]).map_err(|error| in_doubt(error, "it was replaced"))?;
-        for reply in replies {
-            match reply {
-                Value::ServerError(error) if Detour::of(&error).is_some() => {
-                    leave(nodes);
-                    return Ok(Ended::Broken);
-                }
-                Value::Nil => return Ok(Ended::Broken),
-                Value::Array(done) => return self.judge(nodes, done.into_iter().next().unwrap_or_default()),
-                queued => drop(nodes.check(self.tried, queued)?),
-            }
-        }
-        Err(read::odd(&Value::Nil))
     }
 
     /// What the reply to `set` says.
