@@ -5,9 +5,9 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
 use super::{END, HEAD};
-use crate::cache::{Form, Put};
+use crate::cache::Form;
 use crate::codec::Codec;
-use crate::entry::{Condition, Expiry, Members, Stored, StoredKey, StreamItem, Ttl};
+use crate::entry::{Members, Stored, StoredKey, StreamItem, Ttl};
 use crate::exit::Stop;
 use crate::layout::Name;
 use crate::limits::Limits;
@@ -44,15 +44,25 @@ const FIELDS: &[&str] = &[
 pub enum Item {
     /// What was stored, and where.
     Held(Held),
-    /// A value.
-    Put {
-        /// The value, its form and what the application calls it. Its expiry is what was left of the ttl.
-        put: Box<Put>,
-        /// Where it was stored, where the line says that.
-        stored_key: Option<StoredKey>,
-        /// When it was to expire, in milliseconds after the Unix epoch.
-        expires_at: Option<i64>,
-    },
+    /// A value to store.
+    Value(Box<Valued>),
+}
+
+/// An entry whose value a line says, in place of its bytes.
+#[derive(Clone, Debug)]
+pub struct Valued {
+    /// What the application calls it, and its tags.
+    pub name: Name,
+    /// The value.
+    pub value: Value,
+    /// The form it was read in, which is the one to write it in.
+    pub form: Form,
+    /// Where it was stored, where the line says that.
+    pub stored_key: Option<StoredKey>,
+    /// How long it was to stay when it was read.
+    pub ttl: Ttl,
+    /// When it was to expire, in milliseconds after the Unix epoch.
+    pub expires_at: Option<i64>,
 }
 
 /// An entry exactly as it was.
@@ -96,14 +106,9 @@ pub fn item(fields: &Fields<'_>, limits: &Limits) -> Result<Option<Item>> {
         (None, None) => return Err(Stop::usage("there is no `key`").into()),
     };
     let value = fields.find("value").ok_or_else(|| Stop::usage("there is no `value`"))?;
-    let expiry = match fields.ttl()? {
-        Ttl::Never => Expiry::Never,
-        Ttl::Left(ms) => Expiry::In(ms),
-        Ttl::Unknown => return Err(Stop::usage("`ttl_ms` says `unknown`: the ttl is lost without a number").into()),
-    };
     let (value, name) = (fields.part(value, limits)?, Name { key, tags: fields.tags()? });
-    let put = Put { name, value, form: fields.form()?, expiry, condition: Condition::Always };
-    Ok(Some(Item::Put { put: Box::new(put), stored_key, expires_at }))
+    let valued = Valued { name, value, form: fields.form()?, stored_key, ttl: fields.ttl()?, expires_at };
+    Ok(Some(Item::Value(Box::new(valued))))
 }
 
 /// The fields of one line.
@@ -306,9 +311,9 @@ mod tests {
     use super::super::Reader;
     use super::*;
 
-    fn read(line: &str) -> Result<Option<Put>> {
+    fn read(line: &str) -> Result<Option<Valued>> {
         Ok(match Reader::new(line.as_bytes(), Limits::DEFAULT).item()? {
-            Some(Item::Put { put, .. }) => Some(*put),
+            Some(Item::Value(valued)) => Some(*valued),
             Some(Item::Held(held)) => panic!("{held:?}"),
             None => None,
         })
@@ -316,10 +321,9 @@ mod tests {
 
     #[test]
     fn a_line_says_all_that_an_entry_is() {
-        let put =
-            read(r#"{"key": {"$bytes": "/w=="}, "value": [1], "ttl_ms": 5, "serializer": "pickle://", "tag": "t"}"#);
-        let Put { name, form, expiry, .. } = put.unwrap().unwrap();
-        assert_eq!((name, expiry), (Name { key: b"\xff".to_vec(), tags: vec!["t".into()] }, Expiry::In(5)));
+        let line = r#"{"key": {"$bytes": "/w=="}, "value": [1], "ttl_ms": 5, "serializer": "pickle://", "tag": "t"}"#;
+        let Valued { name, form, ttl, .. } = read(line).unwrap().unwrap();
+        assert_eq!((name, ttl), (Name { key: b"\xff".to_vec(), tags: vec!["t".into()] }, Ttl::Left(5)));
         let two = r#"{"key": "k", "value": 1, "tags": ["b", "a", "b"]}"#;
         assert_eq!(read(two).unwrap().unwrap().name.tags, ["b", "a", "b"]);
         assert_eq!(form, Form::By(Codec::parse("pickle://").unwrap()));

@@ -11,7 +11,7 @@ mod line;
 mod read;
 mod write;
 
-pub use self::line::{Held, Item};
+pub use self::line::{Held, Item, Valued};
 pub use self::read::{Ended, Reader, Tail, tail};
 pub use self::write::{Content, Line, Writer};
 

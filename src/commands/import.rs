@@ -13,7 +13,7 @@ use super::arguments;
 use super::bulk::{Tally, Tempo, now_ms};
 use super::guard::{Effect, Yes};
 use super::{Global, target};
-use crate::archive::{self, Held, Item, Reader, Tail};
+use crate::archive::{self, Held, Item, Reader, Tail, Valued};
 use crate::cache::{Cache, Form, Put};
 use crate::codec::Codec;
 use crate::entry::{Condition, Expiry, StoredKey, Ttl, Write};
@@ -215,10 +215,10 @@ impl Import<'_> {
         let condition = if self.args.if_not_exists { Condition::IfAbsent } else { Condition::Always };
         let (key, data, ttl, expires_at, tag) = match item {
             Item::Held(Held { stored_key, stored, ttl, expires_at, tag }) => (stored_key, stored, ttl, expires_at, tag),
-            Item::Put { put, stored_key, expires_at } => {
-                let ttl = if let Expiry::In(ms) = put.expiry { Ttl::Left(ms) } else { Ttl::Never };
-                let form = self.codec.as_ref().map_or(put.form.clone(), |codec| Form::By(codec.clone()));
-                let put = Put { form, ..*put };
+            Item::Value(line) => {
+                let Valued { name, value, form, stored_key, ttl, expires_at } = *line;
+                let form = self.codec.as_ref().map_or(form, |codec| Form::By(codec.clone()));
+                let put = Put { name, value, form, expiry: Expiry::Never, condition };
                 let data = self.cache.encode(&put)?.data;
                 let stored_key = match stored_key {
                     Some(stored_key) => stored_key,

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use super::arguments::{self, TagTtl, Tags, Typed, When};
 use super::guard::{Effect, Yes};
 use super::{Global, target};
-use crate::archive::{Item, Reader};
+use crate::archive::{Item, Reader, Valued};
 use crate::backend::ErrorKind;
 use crate::cache::{self, Form, Put, Receipt};
 use crate::codec::Codec;
@@ -164,17 +164,24 @@ impl Args {
     }
 
     /// A put of a file under the options: what they say comes before what the line says.
-    fn over(&self, line: Put, codec: Option<&Codec>) -> Put {
+    fn over(&self, line: Valued, codec: Option<&Codec>) -> Result<Put> {
         let options = self.put();
-        let expiry =
-            if options.expiry == Expiry::Never && self.when.ttl.is_none() { line.expiry } else { options.expiry };
-        Put {
+        let expiry = match (options.expiry, line.ttl) {
+            (Expiry::Never, _) if self.when.ttl.is_some() => Expiry::Never,
+            (Expiry::Never, Ttl::Never) => Expiry::Never,
+            (Expiry::Never, Ttl::Left(ms)) => Expiry::In(ms),
+            (Expiry::Never, Ttl::Unknown) => {
+                return Err(Stop::usage("`ttl_ms` says `unknown`: --ttl says which it gets").into());
+            }
+            (expiry, _) => expiry,
+        };
+        Ok(Put {
             form: codec.map_or(line.form, |codec| Form::By(codec.clone())),
             expiry,
             condition: options.condition,
             name: if options.name.tags.is_empty() { line.name } else { Name { tags: options.name.tags, ..line.name } },
             value: line.value,
-        }
+        })
     }
 
     fn unmet(&self) -> &'static str {
@@ -194,19 +201,16 @@ fn set_many(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit>
     let mut tally = Tally::default();
     let mut batch = Vec::with_capacity(BATCH);
     loop {
-        let item = match source.item() {
-            Ok(item) => item,
-            Err(error) => return Err(tally.ended(&format!("line {}", source.number()), error)),
+        let put = match source.item() {
+            Ok(Some(Item::Value(line))) => args.over(*line, codec.as_ref()).map(Some),
+            Ok(Some(Item::Held(_))) => Err(Stop::usage("it has what was stored, not a value: import takes it").into()),
+            Ok(None) => Ok(None),
+            Err(error) => Err(error),
         };
-        let (ended, number) = (item.is_none(), source.number());
-        match item {
-            Some(Item::Put { put, .. }) => batch.push((number, args.over(*put, codec.as_ref()))),
-            Some(Item::Held(_)) => {
-                let told = Stop::usage("it has what was stored, not a value: import takes it");
-                return Err(tally.ended(&format!("line {number}"), told.into()));
-            }
-            None => {}
-        }
+        let number = source.number();
+        let put = put.map_err(|error| tally.ended(&format!("line {number}"), error))?;
+        let ended = put.is_none();
+        batch.extend(put.map(|put| (number, put)));
         if batch.len() == BATCH || ended {
             let (lines, puts): (Vec<u64>, Vec<Put>) = std::mem::take(&mut batch).into_iter().unzip();
             let keys: Vec<Vec<u8>> = puts.iter().map(|put| put.name.key.clone()).collect();

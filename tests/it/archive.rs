@@ -169,12 +169,23 @@ fn a_file_that_was_cut_or_changed_is_refused() {
         (r#"{"data": "AA==", "type": "bytes"}"#, "no `stored_key`"),
         (r#"{"stored_key": "k", "data": "AA=="}"#, "no `type`"),
         (r#"{"stored_key": "k", "data": "AA==", "type": "bytes", "ttl_ms": "unknown"}"#, "--ttl says which"),
+        (r#"{"key": "k", "value": 1, "serializer": "json://", "ttl_ms": "unknown"}"#, "--ttl says which"),
         ("{", "line 2 of stdin"),
     ] {
         let lines = format!("{}\n{line}\n", r#"{"key": "good", "value": 1}"#);
         let ran = env.feed(["import", "-"], lines.as_bytes());
         assert_eq!(ran.status, Some(if line.contains("unknown") { 2 } else { 7 }), "{line}: {ran}");
         assert!(ran.stderr().contains(told), "{line}: {ran}");
+        if line.contains("unknown") {
+            for command in [&["import", "--ttl", "1h", "-"][..], &["set", "--ttl", "1h", "--from", "-"]] {
+                server.command(&[b"DEL", b"k"]);
+                let ran = env.feed(command, line.as_bytes());
+                // What was stored is no value: set leaves it to import.
+                let stores = command[0] == "import" || line.contains("value");
+                assert_eq!(ran.status, Some(if stores { 0 } else { 2 }), "{ran}");
+                assert_eq!(number(&server, &["PTTL", "k"]) > 3_500_000, stores, "{ran}");
+            }
+        }
     }
 }
 

@@ -145,9 +145,9 @@ fn of_lines(
                 let form = format!("{}, as it was stored", held.stored.kind());
                 all.push(Encoded { data: held.stored, form, notes: Vec::new() });
             }
-            Some(Item::Put { put, .. }) => {
-                let form = codec.map_or(put.form.clone(), |codec| Form::By(codec.clone()));
-                all.push(cache.encode(&Put { form, ..*put }).with_context(at)?);
+            Some(Item::Value(line)) => {
+                let form = codec.map_or(line.form, |codec| Form::By(codec.clone()));
+                all.push(cache.encode(&put(line.name, line.value, form)).with_context(at)?);
             }
         }
     }
@@ -168,6 +168,10 @@ fn of_key(key: &OsString, codec: Option<Codec>, global: &Global, cache: &mut Cac
     };
     // What it is in now may be anything: the codec is what it is to be in.
     let reading = Reader::new(None, global.limits()).usually(codec.clone()).read(entry.stored)?;
-    let (form, expiry, condition) = (Form::By(codec), Expiry::Never, Condition::Always);
-    Ok(cache.encode(&Put { name, value: reading.value, form, expiry, condition })?)
+    Ok(cache.encode(&put(name, reading.value, Form::By(codec)))?)
+}
+
+/// What is to be encoded.
+fn put(name: Name, value: Value, form: Form) -> Put {
+    Put { name, value, form, expiry: Expiry::Never, condition: Condition::Always }
 }
