@@ -165,7 +165,8 @@ fn write_entry(line: &Line<'_>, limits: &Limits, out: &mut Vec<u8>) -> Result<()
                 text(url.as_bytes(), out);
             }
             out.extend_from_slice(b", \"value\": ");
-            json::write(&typed_json::lower(value, limits)?, Escape::Terminal, limits, out)?;
+            let typed = typed_json::lower(value, limits)?;
+            json::write(&typed, Escape::Terminal, limits, out)?;
         }
     }
     out.extend_from_slice(b"}\n");

@@ -167,7 +167,7 @@ impl Printer {
     pub fn typed(&self, value: &Value) -> Result<Value, PrintError> {
         let typed = typed_json::lower(value, &self.limits)?;
         Expansion::of(&typed).check(&self.limits)?;
-        Ok(typed)
+        Ok(typed.into_owned())
     }
 
     /// Exact bytes on stdout.

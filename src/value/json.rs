@@ -260,7 +260,7 @@ impl<'w> Page<'w> {
 /// How long `value` is, if it is JSON as it stands and no part of it but text is used twice; most
 /// values are, and need neither lowering nor weighing. One look at every container, so that a part
 /// that nothing refers to any more may make it `None`.
-fn tree(value: &Value) -> Option<Extent> {
+pub(super) fn tree(value: &Value) -> Option<Extent> {
     let mut seen = vec![Seen::Not; value.containers.len()];
     let mut extent = Extent { nodes: 1, bytes: print::leaf_bytes(value, value.root) };
     // Whether this is JSON itself, and no container that was seen before.

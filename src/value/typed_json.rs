@@ -44,6 +44,8 @@ pub fn forms() -> impl Iterator<Item = &'static str> {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use std::borrow::Cow;
+
     use super::{lift, lower};
     use crate::limits::Limits;
     use crate::value::json::{Escape, write};
@@ -156,6 +158,30 @@ pub(super) mod tests {
         ] {
             let lifted = lift(&parse(json), &Limits::DEFAULT).unwrap();
             assert_eq!(text(&lower(&lifted, &Limits::DEFAULT).unwrap()), json);
+        }
+    }
+
+    #[test]
+    fn what_is_its_own_form_is_not_made_again() {
+        let is_own = |value: &Value| {
+            let lowered = lower(value, &Limits::DEFAULT).unwrap();
+            assert!(lift(&lowered, &Limits::DEFAULT).unwrap().same(value), "{}", text(&lowered));
+            matches!(lowered, Cow::Borrowed(_))
+        };
+        assert!(is_own(&parse(r#"{"a": [1, -2.5, null, true, "é", {"b": {}}], "c": "$d"}"#)));
+        assert!(!is_own(&parse(r#"{"a": {"$b": 1}}"#)));
+        for count in [2, 40] {
+            for twice in [false, true] {
+                let mut value = Value::over(Vec::new());
+                let mut pairs = Vec::new();
+                for at in 0..count {
+                    let key = if twice && at == count - 1 { "key0".to_owned() } else { format!("key{at}") };
+                    pairs.extend([Node::Str(value.push_text(key.as_bytes())), Node::None]);
+                }
+                let dict = Node::Dict(value.container(&pairs));
+                value.set_root(dict);
+                assert_eq!(is_own(&value), !twice, "{count}");
+            }
         }
     }
 

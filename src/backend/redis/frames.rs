@@ -7,7 +7,7 @@ use std::io::{self, BufRead, Read as _};
 
 use redis::{RedisResult, ServerError, Value};
 
-use super::reply::{LINE_MOST, malformed};
+use super::reply::{integer, malformed, with_line};
 use crate::backend::net::TooMuch;
 
 /// A reply of one part.
@@ -26,14 +26,12 @@ pub enum Frame {
 /// Reads frames from one source.
 pub struct Frames<'a, R> {
     source: &'a mut R,
-    /// The last line, where it did not stand in the source's buffer as a whole.
-    line: Vec<u8>,
 }
 
 impl<'a, R: BufRead> Frames<'a, R> {
     /// Over what `source` sends.
     pub fn new(source: &'a mut R) -> Frames<'a, R> {
-        Frames { source, line: Vec::new() }
+        Frames { source }
     }
 
     /// A reply of one part; its text, of at most `most` bytes, goes to the end of `text`.
@@ -92,20 +90,7 @@ impl<'a, R: BufRead> Frames<'a, R> {
 
     /// What `read` makes of the next line: of its mark, and of what stands between that and its end.
     fn head(&mut self, read: impl FnOnce(u8, &[u8]) -> RedisResult<Head>) -> RedisResult<(u8, Head)> {
-        let here = self.source.fill_buf()?;
-        // Lines are short: a number, a word.
-        if let Some(end) = here.iter().take(64).position(|byte| *byte == b'\n') {
-            let head = parts(&here[..=end]).and_then(|(mark, rest)| Ok((mark, read(mark, rest)?)))?;
-            self.source.consume(end + 1);
-            return Ok(head);
-        }
-        self.line.clear();
-        let left = self.source.by_ref().take(LINE_MOST).read_until(b'\n', &mut self.line)?;
-        if left == 0 {
-            return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
-        }
-        let (mark, rest) = parts(&self.line)?;
-        Ok((mark, read(mark, rest)?))
+        with_line(self.source, |line| Ok((line[0], read(line[0], &line[1..line.len() - 2])?)))
     }
 }
 
@@ -116,27 +101,13 @@ enum Head {
     Line(Vec<u8>),
 }
 
-fn parts(line: &[u8]) -> RedisResult<(u8, &[u8])> {
-    match line {
-        [mark, rest @ .., b'\r', b'\n'] => Ok((*mark, rest)),
-        _ => Err(malformed()),
-    }
-}
-
 fn extend(text: &mut Vec<u8>, more: &[u8]) -> usize {
     text.extend_from_slice(more);
     more.len()
 }
 
 fn number(digits: &[u8]) -> RedisResult<i64> {
-    let (sign, digits) = match digits {
-        [b'-', digits @ ..] => (-1, digits),
-        digits => (1, digits),
-    };
-    if digits.is_empty() || digits.len() > 18 || !digits.iter().all(u8::is_ascii_digit) {
-        return Err(malformed());
-    }
-    Ok(sign * digits.iter().fold(0, |sum, digit| sum * 10 + i64::from(digit - b'0')))
+    integer(digits).ok_or_else(malformed)
 }
 
 /// A refusal's text as the crate reads it.

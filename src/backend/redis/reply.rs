@@ -7,12 +7,12 @@
 
 use std::io::{self, BufRead, Read as _};
 
-use redis::{ErrorKind, Parser, RedisError, RedisResult, Value};
+use redis::{ErrorKind, RedisError, RedisResult, Value};
 
 use crate::backend::net::TooMuch;
 
 /// Bytes of one line. What a server says in one (a status, an error, a number) is short.
-pub const LINE_MOST: u64 = 64 << 10;
+const LINE_MOST: u64 = 64 << 10;
 
 /// What one element costs of the budget beside its bytes: its place in memory, and its share of growth.
 const ELEMENT: u64 = 64;
@@ -28,6 +28,15 @@ struct Open {
     total: u64,
 }
 
+/// What a line is, or announces.
+enum Head {
+    Whole(Value),
+    /// So many bytes.
+    Blob(u8, u64),
+    /// So many elements.
+    List(u8, u64),
+}
+
 /// Reads a reply that costs at most `budget`. What the server pushes before it is passed over at the
 /// same cost, and attributes are dropped: no command of ours asks for either.
 ///
@@ -36,17 +45,17 @@ struct Open {
 /// `source` says.
 pub fn read(source: &mut impl BufRead, mut budget: u64) -> RedisResult<Value> {
     let mut open: Vec<Open> = Vec::new();
-    let mut parser = Parser::new();
     loop {
-        let line = line(source)?;
-        spend(&mut budget, line.len() as u64)?;
-        let mut whole = match (line[0], announced(&line)?) {
-            (_, None) => Some(Value::Nil),
-            (b'$' | b'=' | b'!', Some(length)) => {
+        let mut whole = match with_line(source, |line| {
+            spend(&mut budget, line.len() as u64)?;
+            head(line)
+        })? {
+            Head::Whole(value) => Some(value),
+            Head::Blob(mark, length) => {
                 spend(&mut budget, length)?;
-                Some(blob(line[0], bulk(source, length)?, &mut parser)?)
+                Some(blob(mark, bulk(source, length)?)?)
             }
-            (mark @ (b'*' | b'~' | b'>' | b'%' | b'|'), Some(count)) => {
+            Head::List(mark, count) => {
                 let total = match mark {
                     b'%' => count.saturating_mul(2),
                     // What the attributes are about comes after them.
@@ -60,7 +69,6 @@ pub fn read(source: &mut impl BufRead, mut budget: u64) -> RedisResult<Value> {
                 open.push(Open { mark, items: Vec::new(), total });
                 None
             }
-            _ => Some(parser.parse_value(line.as_slice())?),
         };
         // What is whole goes into the list around it, which may make that whole.
         loop {
@@ -89,22 +97,62 @@ fn closed(Open { mark, mut items, .. }: Open) -> Option<Value> {
     }
 }
 
-/// The length or the count that a line announces: `None` for -1, and 0 for lines that announce none.
-fn announced(line: &[u8]) -> RedisResult<Option<u64>> {
-    if !b"$=!*~>%|".contains(&line[0]) {
-        return Ok(Some(0));
+/// What a line is or announces. What comes by the million (a number, `OK`) is made here, and not by the crate,
+/// whose parser begins with a buffer of 8 KiB for each.
+fn head(line: &[u8]) -> RedisResult<Head> {
+    let (mark, rest) = (line[0], &line[1..line.len() - 2]);
+    match mark {
+        b'+' if rest == b"OK" => Ok(Head::Whole(Value::Okay)),
+        b'$' | b'=' | b'!' => Ok(announced(rest)?.map_or(Head::Whole(Value::Nil), |length| Head::Blob(mark, length))),
+        b'*' | b'~' | b'>' | b'%' | b'|' => {
+            Ok(announced(rest)?.map_or(Head::Whole(Value::Nil), |count| Head::List(mark, count)))
+        }
+        _ => match integer(rest).filter(|_| mark == b':') {
+            Some(number) => Ok(Head::Whole(Value::Int(number))),
+            None => Ok(Head::Whole(redis::parse_redis_value(line)?)),
+        },
     }
-    match &line[1..line.len() - 2] {
+}
+
+/// A number of up to 18 digits, which cannot be too large.
+pub fn integer(digits: &[u8]) -> Option<i64> {
+    let (sign, digits) = match digits {
+        [b'-', digits @ ..] => (-1, digits),
+        digits => (1, digits),
+    };
+    let fits = (1..=18).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit);
+    fits.then(|| sign * digits.iter().fold(0, |sum, digit| sum * 10 + i64::from(digit - b'0')))
+}
+
+/// The length or the count that a line announces: `None` for -1.
+fn announced(digits: &[u8]) -> RedisResult<Option<u64>> {
+    match digits {
         b"-1" => Ok(None),
         digits if !digits.is_empty() && digits.iter().all(u8::is_ascii_digit) => {
-            // What is past 64 bits is past any budget.
-            Ok(Some(std::str::from_utf8(digits).ok().and_then(|text| text.parse().ok()).unwrap_or(u64::MAX)))
+            // What is past 18 digits is past any budget.
+            Ok(Some(integer(digits).map_or(u64::MAX, i64::unsigned_abs)))
         }
         _ => Err(malformed()),
     }
 }
 
-/// A line with its CR LF: never empty.
+/// Bytes in which the end of a line is looked for where they stand: a number, a word.
+const SHORT: usize = 64;
+
+/// What `read` makes of the next line with its CR LF, which is never empty.
+pub fn with_line<T>(source: &mut impl BufRead, read: impl FnOnce(&[u8]) -> RedisResult<T>) -> RedisResult<T> {
+    let here = source.fill_buf()?;
+    if let Some(end) = here.iter().take(SHORT).position(|byte| *byte == b'\n').filter(|end| *end > 1)
+        && here[end - 1] == b'\r'
+    {
+        let made = read(&here[..=end])?;
+        source.consume(end + 1);
+        return Ok(made);
+    }
+    read(&line(source)?)
+}
+
+/// A line that is long, or has not come as a whole.
 fn line(source: &mut impl BufRead) -> RedisResult<Vec<u8>> {
     let mut line = Vec::new();
     loop {
@@ -124,6 +172,14 @@ fn line(source: &mut impl BufRead) -> RedisResult<Vec<u8>> {
 
 /// So many bytes and the CR LF after them. Memory grows with what comes, not with what is announced.
 fn bulk(source: &mut impl BufRead, length: u64) -> RedisResult<Vec<u8>> {
+    let here = source.fill_buf()?;
+    if let Some((body, rest)) = usize::try_from(length).ok().and_then(|length| here.split_at_checked(length))
+        && rest.starts_with(b"\r\n")
+    {
+        let bytes = body.to_vec();
+        source.consume(bytes.len() + 2);
+        return Ok(bytes);
+    }
     let mut bytes = Vec::new();
     if (source.by_ref().take(length).read_to_end(&mut bytes)? as u64) < length {
         return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
@@ -134,7 +190,7 @@ fn bulk(source: &mut impl BufRead, length: u64) -> RedisResult<Vec<u8>> {
 }
 
 /// What bytes of an announced length are: data; text after its format (`txt:`); an error.
-fn blob(mark: u8, bytes: Vec<u8>, parser: &mut Parser) -> RedisResult<Value> {
+fn blob(mark: u8, bytes: Vec<u8>) -> RedisResult<Value> {
     match mark {
         b'=' => match bytes.get(3) {
             Some(b':') => Ok(Value::BulkString(bytes[4..].to_vec())),
@@ -142,7 +198,7 @@ fn blob(mark: u8, bytes: Vec<u8>, parser: &mut Parser) -> RedisResult<Value> {
         },
         b'!' => {
             let words = String::from_utf8_lossy(&bytes).replace(['\r', '\n'], " ");
-            parser.parse_value(format!("-{words}\r\n").as_bytes())
+            redis::parse_redis_value(format!("-{words}\r\n").as_bytes())
         }
         _ => Ok(Value::BulkString(bytes)),
     }
@@ -163,11 +219,15 @@ mod tests {
     use super::*;
 
     fn shown(bytes: &[u8], budget: u64) -> String {
-        match read(&mut &bytes[..], budget) {
-            Ok(value) => format!("{value:?}"),
-            Err(error) if error.kind() == ErrorKind::Parse => "malformed".to_owned(),
-            Err(error) => error.to_string(),
-        }
+        // A buffer of one byte, so that everything comes in pieces, must read the same.
+        let [pieces, whole] =
+            [1, 1 << 16].map(|size| match read(&mut io::BufReader::with_capacity(size, bytes), budget) {
+                Ok(value) => format!("{value:?}"),
+                Err(error) if error.kind() == ErrorKind::Parse => "malformed".to_owned(),
+                Err(error) => error.to_string(),
+            });
+        assert_eq!(pieces, whole);
+        whole
     }
 
     #[test]

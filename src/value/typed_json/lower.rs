@@ -2,22 +2,41 @@
 //!
 //! The forms are listed one level up. No JSON text is made here.
 
-use std::collections::{HashMap, HashSet};
+use std::borrow::Cow;
+use std::collections::HashMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use foldhash::HashSetExt as _;
 
 use crate::limits::{Exceeded, Limits};
 use crate::value::code_point::{code_point, is_surrogate};
 use crate::value::draft::Draft;
 use crate::value::known::{self, Known, TimeDelta};
-use crate::value::{How, Id, Identity, Node, Object, Span, Step, Value, iso, print, python, scalar};
+use crate::value::{How, Id, Identity, Node, Object, Span, Step, Value, iso, json, print, python, scalar};
 
-/// The value as one of JSON nodes only.
+/// The value as one of JSON nodes only: most values are, and stand for themselves.
 ///
 /// # Errors
 /// [`Exceeded`] with the limit `nodes` or `output`, for what grows too much by being spelled out.
-pub fn lower(value: &Value, limits: &Limits) -> Result<Value, Exceeded> {
+pub fn lower<'v>(value: &'v Value, limits: &Limits) -> Result<Cow<'v, Value>, Exceeded> {
+    if stands_for_itself(value, limits) { Ok(Cow::Borrowed(value)) } else { spell_out(value, limits).map(Cow::Owned) }
+}
+
+/// Whether every part is its own short form. Text that is mentioned again and again past the limit is not looked
+/// through.
+fn stands_for_itself(value: &Value, limits: &Limits) -> bool {
+    let is_own_form = |node: &Node| match *node {
+        Node::Str(span) => std::str::from_utf8(value.text(span)).is_ok(),
+        Node::Dict(id) => is_plain(value, value.members(id)),
+        _ => true,
+    };
+    json::tree(value).is_some_and(|extent| extent.check(limits).is_ok())
+        && is_own_form(&value.root)
+        && value.members.iter().all(is_own_form)
+}
+
+fn spell_out(value: &Value, limits: &Limits) -> Result<Value, Exceeded> {
     let mut lowering = Lowering {
         source: value,
         limits,
@@ -506,15 +525,26 @@ fn pairs(nodes: &[Node], plan: &mut Vec<Lower>) {
 
 /// Whether a JSON object holds the dict as it is.
 fn is_plain(value: &Value, members: &[Node]) -> bool {
-    let mut seen = HashSet::with_capacity(members.len() / 2);
-    members.iter().step_by(2).all(|key| match key {
-        Node::Str(span) => {
-            let text = value.text(*span);
-            text.first() != Some(&b'$') && std::str::from_utf8(text).is_ok() && seen.insert(text)
-        }
-        _ => false,
-    })
+    let keys = || {
+        members.iter().step_by(2).map(|key| match key {
+            Node::Str(span) => Some(value.text(*span)),
+            _ => None,
+        })
+    };
+    let fits =
+        |key: Option<&[u8]>| key.is_some_and(|text| text.first() != Some(&b'$') && std::str::from_utf8(text).is_ok());
+    if !keys().all(fits) {
+        return false;
+    }
+    // Of few keys, to compare each with each is less than to hash them.
+    if members.len() <= 2 * FEW_KEYS {
+        return keys().enumerate().all(|(at, key)| !keys().take(at).any(|before| before == key));
+    }
+    let mut seen = foldhash::HashSet::with_capacity(members.len() / 2);
+    keys().all(|key| seen.insert(key))
 }
+
+const FEW_KEYS: usize = 16;
 
 /// Text with lone surrogates, as `$str` has it.
 fn escape(text: &[u8]) -> Vec<u8> {
