@@ -89,6 +89,23 @@ impl Stored {
         }
     }
 
+    /// Bytes that it takes, roughly: of members their own, and a word for each.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        const WORD: usize = size_of::<Vec<u8>>();
+        let pair = |(one, other): &(Vec<u8>, Vec<u8>)| one.len() + other.len() + 2 * WORD;
+        let item = |item: &Vec<u8>| item.len() + WORD;
+        match self {
+            Stored::Members(Members::Hash(pairs)) => pairs.iter().map(pair).sum(),
+            Stored::Members(Members::List(items) | Members::Set(items)) => items.iter().map(item).sum(),
+            Stored::Members(Members::SortedSet(pairs)) => pairs.iter().map(|(member, _)| item(member) + WORD).sum(),
+            Stored::Members(Members::Stream(items)) => {
+                items.iter().map(|item| WORD + item.fields.iter().map(pair).sum::<usize>()).sum()
+            }
+            other => other.as_bytes().map_or(WORD, <[u8]>::len),
+        }
+    }
+
     /// Whether both are the same data. NaN is the same as itself here, and -0.0 is not 0.0.
     #[must_use]
     pub fn same(&self, other: &Stored) -> bool {

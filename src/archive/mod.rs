@@ -11,6 +11,8 @@ mod line;
 mod read;
 mod write;
 
+use ring::digest::Context;
+
 pub use self::line::{Held, Item, Valued};
 pub use self::read::{Ended, Reader, Tail, tail};
 pub use self::write::{Content, Line, Writer};
@@ -23,3 +25,8 @@ const HEAD: &str = "cachectl_archive";
 
 /// The field that makes a line the end, with the number of entries.
 const END: &str = "archive_end";
+
+/// A digest as the end has it.
+fn hexadecimal(digest: Context) -> String {
+    digest.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}

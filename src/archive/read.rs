@@ -7,7 +7,7 @@ use anyhow::Result;
 use ring::digest::{Context, SHA256};
 
 use super::line::{Fields, Item, item};
-use super::{END, HEAD, VERSION};
+use super::{END, HEAD, VERSION, hexadecimal};
 use crate::codec::Codec;
 use crate::exit::Stop;
 use crate::limits::Limits;
@@ -21,6 +21,7 @@ pub struct Reader<R> {
     digest: Context,
     /// Lines read, the one that [`Reader::item`] has given last included.
     number: u64,
+    bytes: u64,
     entries: u64,
     headed: bool,
     end: Option<Ended>,
@@ -40,7 +41,7 @@ impl<R: BufRead> Reader<R> {
     pub fn new(source: R, limits: Limits) -> Reader<R> {
         let json = Codec::parse("json://").expect("the layer is in the table");
         let digest = Context::new(&SHA256);
-        Reader { source, limits, json, digest, number: 0, entries: 0, headed: false, end: None }
+        Reader { source, limits, json, digest, number: 0, bytes: 0, entries: 0, headed: false, end: None }
     }
 
     /// The next entry; `None` at the end. Blank lines and recorded misses are passed over.
@@ -83,6 +84,12 @@ impl<R: BufRead> Reader<R> {
         self.number
     }
 
+    /// Bytes of the lines read.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// What the end says, once it was read; `None` where there was none.
     #[must_use]
     pub fn end(&self) -> Option<Ended> {
@@ -99,7 +106,7 @@ impl<R: BufRead> Reader<R> {
         let mut line = Vec::new();
         // Base64 is longer by a third, and a key and its base64 stand beside a value that is limited by itself.
         let most = self.limits.stored.saturating_mul(2);
-        (&mut self.source).take(most + 1).read_until(b'\n', &mut line)?;
+        self.bytes += (&mut self.source).take(most + 1).read_until(b'\n', &mut line)? as u64;
         if line.len() as u64 > most {
             return Err(self.limits.exceeded("stored").into());
         }
@@ -120,7 +127,7 @@ impl<R: BufRead> Reader<R> {
     }
 
     fn judge(&self, fields: &Fields<'_>, entries: Node, before: Context) -> Ended {
-        let digest: String = before.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        let digest = hexadecimal(before);
         let same = fields.text("sha256").is_ok_and(|text| text == Some(digest.as_str()));
         let intact = same && entries == Node::Int(self.entries.cast_signed());
         Ended { complete: fields.find("complete") == Some(Node::Bool(true)), intact }

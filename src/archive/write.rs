@@ -7,7 +7,7 @@ use base64::prelude::BASE64_STANDARD;
 use jiff::Timestamp;
 use ring::digest::{Context, SHA256};
 
-use super::{END, HEAD, VERSION};
+use super::{END, HEAD, VERSION, hexadecimal};
 use crate::entry::{Members, Stored, StoredKey, StreamItem, Ttl};
 use crate::limits::Limits;
 use crate::value::json::{self, Escape};
@@ -17,7 +17,6 @@ use crate::value::{Value, typed_json};
 /// An archive that is being written.
 pub struct Writer<W> {
     out: W,
-    line: Vec<u8>,
     digest: Context,
     entries: u64,
 }
@@ -63,25 +62,25 @@ impl<W: Write> Writer<W> {
     /// # Errors
     /// When the output fails.
     pub fn begin(out: W, source: &str) -> io::Result<Writer<W>> {
-        let mut archive = Writer { out, line: Vec::new(), digest: Context::new(&SHA256), entries: 0 };
-        write!(archive.line, "{{\"{HEAD}\": {VERSION}, \"source\": ")?;
-        text(source.as_bytes(), &mut archive.line);
+        let mut archive = Writer { out, digest: Context::new(&SHA256), entries: 0 };
+        let mut line = Vec::new();
+        write!(line, "{{\"{HEAD}\": {VERSION}, \"source\": ")?;
+        text(source.as_bytes(), &mut line);
         // Whole seconds are exact enough for who wonders which of two files is the newer.
         let made_at = Timestamp::from_second(Timestamp::now().as_second()).unwrap_or(Timestamp::UNIX_EPOCH);
-        writeln!(archive.line, ", \"made_at\": \"{made_at}\"}}")?;
-        archive.put()?;
+        writeln!(line, ", \"made_at\": \"{made_at}\"}}")?;
+        archive.lines(&line, 0)?;
         Ok(archive)
     }
 
-    /// Writes an entry.
+    /// Writes the lines of so many entries.
     ///
     /// # Errors
-    /// When the output fails, or the value would be too long.
-    pub fn entry(&mut self, line: &Line<'_>, limits: &Limits) -> Result<(), PrintError> {
-        self.line.clear();
-        write_entry(line, limits, &mut self.line)?;
-        self.put()?;
-        self.entries += 1;
+    /// When the output fails.
+    pub fn lines(&mut self, lines: &[u8], entries: u64) -> io::Result<()> {
+        self.digest.update(lines);
+        self.out.write_all(lines)?;
+        self.entries += entries;
         Ok(())
     }
 
@@ -105,20 +104,20 @@ impl<W: Write> Writer<W> {
     /// # Errors
     /// When the output fails.
     pub fn end(mut self, complete: bool) -> io::Result<W> {
-        self.line.clear();
-        write!(self.line, "{{\"{END}\": {}, \"complete\": {complete}, \"sha256\": \"", self.entries)?;
-        for byte in self.digest.finish().as_ref() {
-            write!(self.line, "{byte:02x}")?;
-        }
-        self.line.extend_from_slice(b"\"}\n");
-        self.out.write_all(&self.line)?;
+        let (entries, digest) = (self.entries, hexadecimal(self.digest));
+        writeln!(self.out, "{{\"{END}\": {entries}, \"complete\": {complete}, \"sha256\": \"{digest}\"}}")?;
         self.out.flush()?;
         Ok(self.out)
     }
+}
 
-    fn put(&mut self) -> io::Result<()> {
-        self.digest.update(&self.line);
-        self.out.write_all(&self.line)
+impl Line<'_> {
+    /// Adds the line to `out`.
+    ///
+    /// # Errors
+    /// When the value would be too long; what is in `out` then is no line.
+    pub fn write(&self, limits: &Limits, out: &mut Vec<u8>) -> Result<(), PrintError> {
+        write_entry(self, limits, out)
     }
 }
 

@@ -196,6 +196,8 @@ pub struct Pace {
     count: usize,
     most: usize,
     fixed: bool,
+    /// Whoever answers within this is not slow.
+    quick: Duration,
     /// Nanoseconds for a name, lately and at best.
     lately: f64,
     best: f64,
@@ -223,7 +225,15 @@ impl Pace {
         let gentle = BUSY.as_nanos() as usize / (NAME_NS + QUESTION_NS * questions);
         let far = (round_trip.as_micros() / NEAR.as_micros()).clamp(1, 10) as usize;
         let most = page.unwrap_or(gentle * far);
-        Pace { count: most, most, fixed: page.is_some(), lately: 0.0, best: f64::INFINITY }
+        let (fixed, quick) = (page.is_some(), Duration::ZERO);
+        Pace { count: most, most, fixed, quick, lately: 0.0, best: f64::INFINITY }
+    }
+
+    /// The same, where a page that is answered within `quick` is never one that took long: who asks on several
+    /// connections at once waits for himself.
+    #[must_use]
+    pub fn unless_within(self, quick: Duration) -> Pace {
+        Pace { quick, ..self }
     }
 
     /// How many names to ask for next.
@@ -244,7 +254,7 @@ impl Pace {
         self.lately = if self.lately == 0.0 { each } else { 0.8 * self.lately + 0.2 * each };
         // Slowly forgotten, as what is far in the table or long costs more by itself.
         self.best = (self.best * 1.002).min(self.lately);
-        if self.lately > SLOWER * self.best {
+        if self.lately > SLOWER * self.best && took > self.quick {
             self.count = (self.count / 2).max(COUNT_LEAST);
             return took;
         }
@@ -288,6 +298,14 @@ mod tests {
         let (count, pauses) = run(&mut pace, 100, 1000);
         assert_eq!(count, 192);
         assert!(pauses < Duration::from_millis(2), "{pauses:?}");
+    }
+
+    #[test]
+    fn who_answers_quickly_is_not_slow() {
+        let mut pace = Pace::new(None, 0, Duration::ZERO).unless_within(Duration::from_millis(10));
+        assert_eq!(run(&mut pace, 50, 1000), (625, Duration::ZERO));
+        assert_eq!(run(&mut pace, 50, 15_000), (625, Duration::ZERO));
+        assert!(run(&mut pace, 50, 100_000).1 > Duration::from_millis(100));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result};
 
-use super::bulk::{self, Backup, Bounds, Consent, Source};
+use super::bulk::{self, Backup, Bounds, Consent, Names, Source};
 use super::{Global, target};
 use crate::exit::{Exit, Stop};
 use crate::layout::Act;
@@ -57,13 +57,13 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
     if let Some(caveat) = cache.layout().caveat(Act::Clear, &[]) {
         printer.note(caveat);
     }
-    let act = bulk::Act { verb: "delete", done: "deleted", which: &which, field: "deleted" };
+    let act = bulk::Act::delete(&which);
     if let Some(exit) = bulk::agree(&mut cache, &all, &act, &args.consent, &args.bounds, printer)? {
         return Ok(exit);
     }
     if !args.flush {
-        let source = Source { connect: &connect, global, pattern: &all, kind: None };
-        return bulk::delete(&source, &mut cache, &args.backup, &args.bounds, printer);
+        let source = Source { connect: &connect, global, names: Names::Matching(&all, None) };
+        return bulk::delete(&source, &act, args.backup.open(&cache)?, &args.bounds, printer);
     }
     cache.flush().context("cannot clear")?;
     printer.note(&format!("{label} is empty"));

@@ -1,8 +1,10 @@
 //! `copy`: entries from one backend to another.
 
+use std::ops::ControlFlow;
+
 use anyhow::{Context as _, Result};
 
-use super::bulk::{self, Entries, Fetched, Selection, Source, Tally};
+use super::bulk::{Ended, Entries, Give, Names, Selection, Source, Tally};
 use super::guard::{self, Effect, Yes};
 use super::{Global, ls, target};
 use crate::cache::{Cache, Form, Met, Put};
@@ -61,33 +63,23 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
     ls::tell_what_may_be_missing(&from, printer);
     let pattern = args.selection.pattern();
     let total = args.selection.total(&mut from);
-    let source = Source { connect: &connect, global, pattern: &pattern, kind: args.selection.kind() };
-    let (label, rename) = (to.label().to_owned(), args.to_layout.is_some());
+    let source = Source { connect: &connect, global, names: Names::Matching(&pattern, args.selection.kind()) };
+    let rename = args.to_layout.is_some();
     let mut copy = Copy { args, from, to, recode, rename, tally: Tally::default() };
-    let mut tempo = args.selection.tempo()?;
     let mut progress = printer.progress_of("copying", total);
-    let ended = source.ahead(tempo.batch(), bulk::fetch, |pages| {
-        for page in pages {
-            let Fetched { entries, at, took } = page?;
-            let count = entries.len();
-            copy.page(entries, at)?;
-            progress.set(copy.tally.read);
-            if !tempo.passed(count, took) {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+    let make = |entries: Entries, read_at: i64, give: Give<'_, (Entries, i64)>| {
+        give((entries, read_at));
+        Ok(())
+    };
+    let ended = source.entries(&mut args.selection.tempo()?, make, |(entries, read_at)| {
+        copy.page(entries, read_at)?;
+        progress.set(copy.tally.read);
+        Ok(ControlFlow::Continue(()))
     });
     drop(progress);
-    let tally = copy.tally;
-    let done = ended.map(|whole| tally.exit(whole));
-    let done =
-        done.map_err(|error: anyhow::Error| if tally.stored > 0 { error.context(tally.partly()) } else { error });
-    tally.tell(if args.dry_run { "would copy" } else { "copied" }, &label, records, printer)?;
-    if matches!(done, Ok(Exit::Interrupted)) {
-        printer.note("interrupted: the same command goes on, and copies again what is copied already");
-    }
-    done.context("cannot copy")
+    let whole = ended.map(|ended| ended != Ended::Interrupted);
+    let verb = if args.dry_run { "would copy" } else { "copied" };
+    copy.tally.conclude(whole, verb, copy.to.label(), records, printer).context("cannot copy")
 }
 
 /// The work.

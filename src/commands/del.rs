@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use anyhow::{Context as _, Result};
 
 use super::arguments::{self, Tags};
-use super::bulk::{self, Act, Backup, Bounds, Consent, Keeper, Source};
+use super::bulk::{self, Act, Backup, Bounds, Consent, Keeper, Names, Source};
 use super::{Global, target};
 use crate::cache::Cache;
 use crate::entry::{Facts, StoredKey};
@@ -47,10 +47,12 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
     let mut cache = target::open_by(&connect, global)?;
     if let Some(glob) = &args.r#match {
         let (pattern, which) = (Pattern::new(glob.as_bytes()), format!("matching `{glob}`"));
-        let act = Act { verb: "delete", done: "deleted", which: &which, field: "deleted" };
-        let ended = bulk::agree(&mut cache, &pattern, &act, &args.consent, &args.bounds, printer)?;
-        let source = Source { connect: &connect, global, pattern: &pattern, kind: None };
-        return ended.map_or_else(|| bulk::delete(&source, &mut cache, &args.backup, &args.bounds, printer), Ok);
+        let act = Act::delete(&which);
+        if let Some(exit) = bulk::agree(&mut cache, &pattern, &act, &args.consent, &args.bounds, printer)? {
+            return Ok(exit);
+        }
+        let source = Source { connect: &connect, global, names: Names::Matching(&pattern, None) };
+        return bulk::delete(&source, &act, args.backup.open(&cache)?, &args.bounds, printer);
     }
     if !args.hash.is_empty() {
         let ids = arguments::keys(&args.hash, global.escaped)?;
@@ -82,11 +84,11 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
 fn delete(
     keys: &[Vec<u8>],
     places: &[StoredKey],
-    mut keeper: Option<Keeper>,
+    keeper: Option<Keeper>,
     cache: &mut Cache,
     printer: &mut Printer,
 ) -> Result<Exit> {
-    let deleted = bulk::delete_batch(cache, places, keeper.as_mut()).context("cannot delete");
+    let deleted = bulk::delete_batch(cache, places, keeper.as_ref()).context("cannot delete");
     let done = deleted.and_then(|deleted| report(keys, &deleted, cache.label(), printer));
     bulk::finish(keeper, done, printer)
 }

@@ -1,12 +1,14 @@
 //! `diff`: in which entries two backends differ.
 
+use std::ops::ControlFlow;
+
 use anyhow::{Context as _, Result};
 
-use super::bulk::{self, Entries, Fetched, Selection, Source};
+use super::bulk::{self, Ended, Entries, Give, Names, Selection, Source, Tempo};
 use super::{Global, ls, target};
 use crate::cache::{Cache, Met, Reader};
 use crate::entry::{Entry, Members, Stored, StoredKey};
-use crate::exit::{Exit, Stop};
+use crate::exit::Exit;
 use crate::render::text::excerpt;
 use crate::render::{self, Printer, Record, escape};
 use crate::secret::redact;
@@ -35,7 +37,6 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
     super::records(printer)?;
     let mut other = global.elsewhere(&args.other)?;
     let pattern = args.selection.pattern();
-    let kind = args.selection.kind();
     let (_, connect) = target::connect(global, printer)?;
     let mut here = target::open_by(&connect, global)?;
     // What is walked over is the same on both: names that both layouts would give are compared as stored.
@@ -47,29 +48,27 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
     ls::tell_what_may_be_missing(&there, printer);
     let reader = args.values.then(|| here.reader().clone());
     let mut diff = Diff { args, reader, compared: 0, found: 0, unread: 0, why: None };
-    let source = Source { connect: &connect, global, pattern: &pattern, kind };
-    let first =
-        diff.over(&source, "comparing", printer, |diff, fetched, printer| diff.compare(fetched, &mut there, printer));
-    let exit = match first.context("cannot compare")? {
-        Exit::Yes if !diff.is_full() => {
-            let source = Source { connect: &connect_other, global: &other, pattern: &pattern, kind };
-            let second = diff.over(&source, "looking for more there", printer, |diff, fetched, printer| {
-                diff.look_for_more(fetched, &mut here, printer)
-            });
-            second.context("cannot compare")?
-        }
-        exit => exit,
-    };
+    let mut tempo = args.selection.tempo()?;
+    let names = Names::Matching(&pattern, args.selection.kind());
+    let source = Source { connect: &connect, global, names };
+    let compare = |diff: &mut Diff<'_>, entries, printer: &mut Printer| diff.compare(entries, &mut there, printer);
+    let mut ended = diff.over(&source, &mut tempo, "comparing", printer, compare)?;
+    if ended == Ended::Whole {
+        let source = Source { connect: &connect_other, global: &other, names };
+        let look =
+            |diff: &mut Diff<'_>, entries, printer: &mut Printer| diff.look_for_more(entries, &mut here, printer);
+        ended = diff.over(&source, &mut tempo, "looking for more there", printer, look)?;
+    }
     let (entries, differ) = (render::count(diff.compared, "entry", "entries"), diff.found);
     let full = if diff.is_full() { "; stopped at --limit, there may be more" } else { "" };
     printer.note(&format!("{differ} of {entries} differ between {} and {}{full}", here.label(), there.label()));
     if let Some(why) = &diff.why {
         printer.warn(&format!("{} could not be read: {why}", render::count(diff.unread, "entry", "entries")));
     }
-    Ok(match exit {
-        Exit::Yes if diff.unread > 0 => Exit::Partial,
-        Exit::Yes => Exit::answer(diff.found == 0),
-        exit => exit,
+    Ok(match ended {
+        Ended::Interrupted => Exit::Interrupted,
+        _ if diff.unread > 0 => Exit::Partial,
+        _ => Exit::answer(diff.found == 0),
     })
 }
 
@@ -93,34 +92,26 @@ impl Diff<'_> {
     fn over(
         &mut self,
         source: &Source<'_>,
+        tempo: &mut Tempo,
         what: &'static str,
         printer: &mut Printer,
         mut look: impl FnMut(&mut Self, Entries, &mut Printer) -> Result<()>,
-    ) -> Result<Exit> {
-        let mut tempo = self.args.selection.tempo()?;
+    ) -> Result<Ended> {
         let mut progress = printer.progress(what);
-        let ended = source.ahead(tempo.batch(), bulk::fetch, |pages| {
-            for page in pages {
-                let Fetched { entries, took, .. } = page?;
-                let count = entries.len();
-                look(self, entries, printer)?;
-                progress.set(self.compared);
-                if self.is_full() {
-                    break;
-                }
-                if !tempo.passed(count, took) {
-                    return Ok(Exit::Interrupted);
-                }
-            }
-            Ok(Exit::Yes)
+        let make = |entries: Entries, _, give: Give<'_, Entries>| {
+            give(entries);
+            Ok(())
+        };
+        let ended = source.entries(tempo, make, |entries| {
+            look(self, entries, printer)?;
+            progress.set(self.compared);
+            Ok(if self.is_full() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         });
         drop(progress);
-        let partly = |error: anyhow::Error| {
-            let entries = render::count(self.compared, "entry was", "entries were");
-            let stop = Stop { exit: Exit::Partial, message: format!("{entries} compared before this") };
-            if self.compared > 0 { error.context(stop) } else { error }
-        };
-        ended.map_err(partly)
+        let entries = || render::count(self.compared, "entry was", "entries were");
+        ended
+            .map_err(|error| bulk::partly(error, self.compared, format!("{} compared before this", entries())))
+            .context("cannot compare")
     }
 
     /// Entries of the first side, each with the one of the same stored key on the other.

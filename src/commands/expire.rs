@@ -6,10 +6,10 @@ use std::fmt;
 use anyhow::{Context as _, Result};
 
 use super::arguments::{self, Tags, When};
-use super::bulk::{self, Act, Bounds, Consent, Source, Tempo};
+use super::bulk::{self, Act, Bounds, Consent, Names, Source, Tempo};
 use super::guard::Effect;
 use super::{Global, target};
-use crate::entry::{Expiry, StoredKey, Ttl};
+use crate::entry::{Expiry, Ttl};
 use crate::exit::{Exit, Stop};
 use crate::layout::Name;
 use crate::pattern::Pattern;
@@ -71,18 +71,13 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
         let (which, verb) = (format!("matching `{glob}`"), format!("give a ttl of {span} to"));
         let done = format!("given a ttl of {span}:");
         let act = Act { verb: &verb, done: &done, which: &which, field: "hit" };
-        let ended = bulk::agree(&mut cache, &pattern, &act, &args.consent, &args.bounds, printer)?;
-        let source = Source { connect: &connect, global, pattern: &pattern, kind: None };
-        let mut tempo = Tempo::start(args.bounds.rate)?;
-        return ended.map_or_else(
-            || {
-                bulk::sweep(&source, &mut cache, &act, &mut tempo, printer, |cache, batch| {
-                    let keys: Vec<StoredKey> = batch.iter().map(|met| met.stored_key.clone()).collect();
-                    span.give(&keys, |keys, expiry| Ok(cache.expire_at(keys, expiry)?))
-                })
-            },
-            Ok,
-        );
+        if let Some(exit) = bulk::agree(&mut cache, &pattern, &act, &args.consent, &args.bounds, printer)? {
+            return Ok(exit);
+        }
+        let source = Source { connect: &connect, global, names: Names::Matching(&pattern, None) };
+        return bulk::sweep(&source, &act, &mut Tempo::start(args.bounds.rate)?, printer, |cache, batch| {
+            span.give(batch, |keys, expiry| Ok(cache.expire_at(keys, expiry)?))
+        });
     }
     let there = match args.consent.dry_run {
         true => cache.facts(&names).context("cannot look")?.iter().map(Option::is_some).collect(),

@@ -1,12 +1,13 @@
 //! `export`: entries as lines of a file, from which they come back exactly.
 
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 
-use super::bulk::{self, Fetched, Keeper, Selection, Source, Tempo};
+use super::bulk::{self, Ended, Entries, Give, Keeper, Lines, Names, Selection, Source};
 use super::{Global, ls, target};
-use crate::exit::{Exit, Stop};
+use crate::exit::Exit;
 use crate::render::{self, Printer};
 
 /// Write entries to a file, from which import brings them back
@@ -37,44 +38,35 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
     ls::tell_what_may_be_missing(&cache, printer);
     let pattern = args.selection.pattern();
     let total = args.selection.total(&mut cache);
-    let reader = args.values.then(|| cache.reader().clone());
-    let (label, limits) = (cache.label().to_owned(), global.limits());
-    let mut keeper = match args.file.as_ref().filter(|file| file.as_os_str() != "-") {
-        None => Keeper::printing(&label, reader, &limits)?,
-        Some(path) => Keeper::create(path, &label, reader, &limits)?,
+    let (reader, limits) = (args.values.then(|| cache.reader().clone()), global.limits());
+    let keeper = match args.file.as_ref().filter(|file| file.as_os_str() != "-") {
+        None => Keeper::printing(cache.label())?,
+        Some(path) => Keeper::create(path, cache.label())?,
     };
     drop(cache);
-    let source = Source { connect: &connect, global, pattern: &pattern, kind: args.selection.kind() };
-    let done = export(&source, &mut keeper, args.selection.tempo()?, total, printer);
-    let count = keeper.entries();
-    let done = done.map_err(|error| if count > 0 { error.context(partly(count)) } else { error });
-    keeper.finish(done.context("cannot export"), printer)
-}
-
-fn export(
-    source: &Source<'_>,
-    keeper: &mut Keeper,
-    mut tempo: Tempo,
-    total: Option<u64>,
-    printer: &mut Printer,
-) -> Result<Exit> {
+    let source = Source { connect: &connect, global, names: Names::Matching(&pattern, args.selection.kind()) };
     let mut progress = printer.progress_of("exporting", total);
-    let ended = source.ahead(tempo.batch(), bulk::fetch, |pages| {
-        for page in pages {
-            let Fetched { entries, at, took } = page?;
-            keeper.write(&entries, at)?;
-            progress.set(keeper.entries());
-            if !tempo.passed(entries.len(), took) {
-                return Ok(Exit::Interrupted);
+    let make = |entries: Entries, read_at, give: Give<'_, Lines>| {
+        let mut lines = Lines::new();
+        for (met, entry) in entries {
+            lines.add(&met, entry, read_at, reader.as_ref(), &limits)?;
+            if lines.are_many() && !give(std::mem::replace(&mut lines, Lines::new())) {
+                return Ok(());
             }
         }
-        Ok(Exit::answer(keeper.entries() > 0))
+        give(lines);
+        Ok(())
+    };
+    let ended = source.entries(&mut args.selection.tempo()?, make, |lines| {
+        keeper.write(lines)?;
+        progress.set(keeper.entries());
+        Ok(ControlFlow::Continue(()))
     });
     drop(progress);
-    ended
-}
-
-fn partly(count: u64) -> Stop {
-    let entries = render::count(count, "entry was", "entries were");
-    Stop { exit: Exit::Partial, message: format!("{entries} written before this") }
+    let count = keeper.entries();
+    let done = ended.map(|ended| if ended == Ended::Interrupted { Exit::Interrupted } else { Exit::answer(count > 0) });
+    let done = done.map_err(|error| {
+        bulk::partly(error, count, format!("{} written before this", render::count(count, "entry was", "entries were")))
+    });
+    keeper.finish(done.context("cannot export"), printer)
 }

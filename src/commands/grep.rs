@@ -1,13 +1,16 @@
 //! `grep`: entries in whose values something stands.
 
+use std::ops::ControlFlow;
+
 use anyhow::{Context as _, Result};
 use regex::bytes::{Regex, RegexBuilder};
 
-use super::bulk::{self, Entries, Fetched, Selection, Source};
+use super::bulk::{self, Ended, Entries, Give, Names, Selection, Source};
 use super::{Global, ls, target};
 use crate::cache::{Met, Reader};
 use crate::entry::{Entry, Stored};
 use crate::exit::{Exit, Stop};
+use crate::limits::Limits;
 use crate::render::text::excerpt;
 use crate::render::{self, Printer, Record, escape};
 use crate::value::leaves::{Leaf, Leaves};
@@ -54,45 +57,48 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
     ls::tell_what_may_be_missing(&cache, printer);
     let keys = args.selection.pattern();
     let total = args.selection.total(&mut cache);
-    let mut search =
-        Search { args, pattern, reader: cache.reader().clone(), found: 0, looked: 0, unread: 0, why: None };
-    let source = Source { connect: &connect, global, pattern: &keys, kind: args.selection.kind() };
-    let mut tempo = args.selection.tempo()?;
+    let (reader, limits) = (cache.reader().clone(), global.limits());
+    let search = Search { args, pattern, reader, limits, records: printer.records() == Some(true) };
+    let source = Source { connect: &connect, global, names: Names::Matching(&keys, args.selection.kind()) };
+    let (mut looked, mut unread, mut first_why, mut found) = (0, 0, None, 0);
+    let mut is_full = false;
     let mut progress = printer.progress_of("searching", total);
-    let ended = source.ahead(tempo.batch(), bulk::fetch, |pages| {
-        for page in pages {
-            let Fetched { entries, took, .. } = page?;
-            let count = entries.len();
-            search.page(entries, global, printer)?;
-            progress.set(search.looked);
-            if search.is_full() {
-                break;
+    let ended = source.entries(
+        &mut args.selection.tempo()?,
+        |entries, _, give| {
+            search.page(entries, give);
+            Ok(())
+        },
+        |some| {
+            let Looked { entries, cannot, why, matches } = some;
+            (looked, unread, first_why) = (looked + entries, unread + cannot, first_why.take().or(why));
+            for one in matches {
+                search.show(&one, printer)?;
+                found += 1;
+                is_full = args.limit.is_some_and(|most| found >= most);
+                if is_full {
+                    return Ok(ControlFlow::Break(()));
+                }
             }
-            if !tempo.passed(count, took) {
-                return Ok(Exit::Interrupted);
-            }
-        }
-        Ok(Exit::answer(search.found > 0))
-    });
+            progress.set(looked);
+            Ok(ControlFlow::Continue(()))
+        },
+    );
     drop(progress);
-    let partly = |error: anyhow::Error| {
-        let entries = render::count(search.looked, "entry was", "entries were");
-        let stop = Stop { exit: Exit::Partial, message: format!("{entries} searched before this") };
-        if search.looked > 0 { error.context(stop) } else { error }
-    };
-    let exit = ended.map_err(partly).context("cannot search")?;
-    let entries = render::count(search.looked, "entry", "entries");
-    let full = if search.is_full() { "; stopped at --limit, there may be more" } else { "" };
-    printer.note(&format!(
-        "{} in {entries} on {}{full}",
-        render::count(search.found, "match", "matches"),
-        cache.label()
-    ));
-    if let Some(why) = &search.why {
-        let entries = render::count(search.unread, "entry", "entries");
-        printer.warn(&format!("{entries} could not be read: {why}"));
+    let entries = || render::count(looked, "entry was", "entries were");
+    let ended = ended.map_err(|error| bulk::partly(error, looked, format!("{} searched before this", entries())));
+    let ended = ended.context("cannot search")?;
+    let entries = render::count(looked, "entry", "entries");
+    let full = if is_full { "; stopped at --limit, there may be more" } else { "" };
+    printer.note(&format!("{} in {entries} on {}{full}", render::count(found, "match", "matches"), cache.label()));
+    if let Some(why) = first_why {
+        printer.warn(&format!("{} could not be read: {why}", render::count(unread, "entry", "entries")));
     }
-    Ok(if search.unread > 0 && exit <= Exit::No { Exit::Partial } else { exit })
+    Ok(match ended {
+        Ended::Interrupted => Exit::Interrupted,
+        _ if unread > 0 => Exit::Partial,
+        _ => Exit::answer(found > 0),
+    })
 }
 
 /// Characters of a pattern, or of what is wrong with it, that are shown.
@@ -108,62 +114,87 @@ fn slip(pattern: &str, error: &str) -> String {
     format!("`{}` is no pattern: {}", cut(pattern), cut(reason))
 }
 
-/// The work.
+/// The work. Threads share it.
 struct Search<'a> {
     args: &'a Args,
     pattern: Regex,
     reader: Reader,
-    found: u64,
-    looked: u64,
-    unread: u64,
-    why: Option<String>,
+    limits: Limits,
+    /// Whether matches become records, which have what matched as a value.
+    records: bool,
 }
 
-impl Search<'_> {
-    fn is_full(&self) -> bool {
-        self.args.limit.is_some_and(|most| self.found >= most)
-    }
+/// What was found in some entries.
+#[derive(Default)]
+struct Looked {
+    entries: u64,
+    /// Entries that could not be read, and why the first of them.
+    cannot: u64,
+    why: Option<String>,
+    matches: Vec<Match>,
+}
 
-    fn page(&mut self, entries: Entries, global: &Global, printer: &mut Printer) -> Result<()> {
+struct Match {
+    met: Met,
+    way: String,
+    is_key: bool,
+    shown: String,
+    value: Option<Value>,
+}
+
+/// Matches that are enough to hand them on, and bytes of a value that are.
+const MATCHES: usize = 256;
+const MATCHED_BYTES: usize = 1 << 20;
+
+impl Search<'_> {
+    fn page(&self, entries: Entries, give: Give<'_, Looked>) {
+        let mut looked = Looked::default();
         for (met, entry) in entries {
             match entry {
                 Ok(None) => {}
                 Ok(Some(Entry { stored, .. })) => {
-                    self.looked += 1;
-                    self.entry(&met, stored, global, printer)?;
+                    looked.entries += 1;
+                    if !self.entry(&met, stored, &mut looked, give) {
+                        return;
+                    }
                 }
                 Err(why) => {
-                    self.unread += 1;
-                    self.why.get_or_insert(why);
+                    looked.cannot += 1;
+                    looked.why.get_or_insert(why);
                 }
             }
-            if self.is_full() {
-                break;
-            }
         }
-        Ok(())
+        give(looked);
     }
 
-    fn entry(&mut self, met: &Met, stored: Stored, global: &Global, printer: &mut Printer) -> Result<()> {
+    /// Searches an entry; whether to go on.
+    fn entry(&self, met: &Met, stored: Stored, looked: &mut Looked, give: Give<'_, Looked>) -> bool {
         let raw = stored.as_bytes().map(<[u8]>::to_vec);
         let value = match self.reader.read(stored) {
             Ok(reading) => reading.value,
             // What is of no known form is bytes.
             Err(_) => Value::of_bytes(raw.unwrap_or_default()),
         };
-        let mut leaves = Leaves::of(&value);
+        let (mut leaves, mut bytes) = (Leaves::of(&value), 0);
         while let Some(Leaf { node, way, is_key }) = leaves.next() {
             if !self.matches(&value, node) {
                 continue;
             }
-            self.found += 1;
-            let shown = Leaf { node, way, is_key };
-            self.show(met, &leaves, &value, shown, global, printer)?;
-            if self.args.keys_only || self.is_full() {
+            let alone = self.records.then(|| leaves.alone(node));
+            bytes += alone.as_ref().map_or(0, |alone| alone.whole().len as usize);
+            let shown = excerpt(&value, node, &self.limits);
+            looked.matches.push(Match { met: met.clone(), way: leaves.way(way), is_key, shown, value: alone });
+            if self.args.keys_only {
                 break;
             }
+            if looked.matches.len() >= MATCHES || bytes >= MATCHED_BYTES {
+                bytes = 0;
+                if !give(std::mem::take(looked)) {
+                    return false;
+                }
+            }
         }
-        Ok(())
+        true
     }
 
     fn matches(&self, value: &Value, node: Node) -> bool {
@@ -177,40 +208,28 @@ impl Search<'_> {
                 let (module, name) = value.global(id);
                 self.pattern.is_match(&[module, b".", name].concat())
             }
-            node => self.pattern.is_match(excerpt(value, node, &self.reader.limits()).as_bytes()),
+            node => self.pattern.is_match(excerpt(value, node, &self.limits).as_bytes()),
         }
     }
 
-    fn show(
-        &self,
-        met: &Met,
-        leaves: &Leaves<'_>,
-        value: &Value,
-        Leaf { node, way, is_key }: Leaf,
-        global: &Global,
-        printer: &mut Printer,
-    ) -> Result<()> {
-        let way = leaves.way(way);
-        if printer.records() == Some(true) {
+    fn show(&self, Match { met, way, is_key, shown, value }: &Match, printer: &mut Printer) -> Result<()> {
+        if let Some(value) = value {
             let record = Record::new().with_bytes("key", met.called()).with_place(Some(&met.stored_key));
             if self.args.keys_only {
                 return Ok(printer.record(&record)?);
             }
-            let mut part = value.clone();
-            part.set_root(node);
-            let record = record.with("path", way).with("is_key", is_key).with_value("value", printer.typed(&part)?);
-            return Ok(printer.record(&record)?);
+            let record = record.with("path", way.clone()).with("is_key", *is_key);
+            return Ok(printer.record(&record.with_value("value", printer.typed(value)?))?);
         }
         if self.args.keys_only {
             return Ok(printer.key(met.called(), b'\n')?);
         }
-        let shown = excerpt(value, node, &global.limits());
         // What is called so is not what is there.
-        let shown = if is_key { format!("(the key) {shown}") } else { shown };
+        let shown = if *is_key { format!("(the key) {shown}") } else { shown.clone() };
         Ok(printer.line(&format!(
             "{}{}: {}",
             escape::line(met.called()),
-            escape::message(&way),
+            escape::message(way),
             escape::message(&shown)
         ))?)
     }

@@ -63,8 +63,9 @@ impl Args {
     }
 }
 
-/// Entries that are read at once.
+/// Entries that are read at once, and bytes of their lines.
 const BATCH: usize = 500;
+const BATCH_BYTES: u64 = 1 << 20;
 
 /// Batches that may wait to be stored.
 const AHEAD: usize = 4;
@@ -94,21 +95,8 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
     });
     drop(progress);
     let Import { cache, tally, .. } = import;
-    let done = ended.map(|whole| tally.exit(whole));
-    let done =
-        done.map_err(|error: anyhow::Error| if tally.stored > 0 { error.context(tally.partly()) } else { error });
     let verb = if args.dry_run { "would bring" } else { "brought" };
-    if done.is_ok() || tally.read > 0 {
-        tally.tell(verb, cache.label(), records, printer)?;
-    }
-    if tally.expired > 0 {
-        let entries = render::count(tally.expired, "entry has", "entries have");
-        printer.note(&format!("{entries} expired by now: --ttl-left gives the time that was left then"));
-    }
-    if matches!(done, Ok(Exit::Interrupted)) {
-        printer.note("interrupted: the same command goes on, and stores again what is stored already");
-    }
-    done.context("cannot import")
+    tally.conclude(ended, verb, cache.label(), records, printer).context("cannot import")
 }
 
 /// Refuses a file that is not there, or has a head but no end, before anything is stored. What comes through a pipe
@@ -142,16 +130,15 @@ fn read(args: &Args, limits: &Limits, sender: &SyncSender<Batch>) -> Result<(), 
         let mut reader = Reader::new(source, *limits);
         loop {
             let mut items = Vec::with_capacity(BATCH);
-            let mut failure = None;
-            while items.len() < BATCH && failure.is_none() {
+            let (mut failure, mut ended, most) = (None, false, reader.bytes() + BATCH_BYTES);
+            while items.len() < BATCH && reader.bytes() < most && failure.is_none() && !ended {
                 match reader.item() {
                     Ok(Some(item)) => items.push(item),
-                    Ok(None) => break,
+                    Ok(None) => ended = true,
                     Err(error) => failure = Some(error),
                 }
             }
             let last = format!("line {} of {shown}", reader.number());
-            let ended = items.len() < BATCH;
             // What stands before a line that is wrong is stored; nobody waits for it when the work was broken off.
             if !items.is_empty() && sender.send(Batch { items, last: last.clone() }).is_err() {
                 return Ok(());

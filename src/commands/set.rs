@@ -66,8 +66,9 @@ impl Args {
     }
 }
 
-/// Entries that are written in one round trip.
+/// Entries that are written in one round trip, and bytes of their lines.
 const BATCH: usize = 1000;
+const BATCH_BYTES: u64 = 1 << 20;
 
 pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> {
     match (&args.key, &args.value) {
@@ -199,7 +200,7 @@ fn set_many(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit>
     cache.keep_tags(args.tag_ttl.expiry());
     let mut progress = printer.progress("storing");
     let mut tally = Tally::default();
-    let mut batch = Vec::with_capacity(BATCH);
+    let (mut batch, mut most) = (Vec::with_capacity(BATCH), BATCH_BYTES);
     loop {
         let put = match source.item() {
             Ok(Some(Item::Value(line))) => args.over(*line, codec.as_ref()).map(Some),
@@ -211,7 +212,8 @@ fn set_many(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit>
         let put = put.map_err(|error| tally.ended(&format!("line {number}"), error))?;
         let ended = put.is_none();
         batch.extend(put.map(|put| (number, put)));
-        if batch.len() == BATCH || ended {
+        if batch.len() == BATCH || source.bytes() >= most || ended {
+            most = source.bytes() + BATCH_BYTES;
             let (lines, puts): (Vec<u64>, Vec<Put>) = std::mem::take(&mut batch).into_iter().unzip();
             let keys: Vec<Vec<u8>> = puts.iter().map(|put| put.name.key.clone()).collect();
             match cache.set(puts) {

@@ -4,7 +4,7 @@
 //! recursion, as everywhere.
 
 use super::identity::ByPart;
-use super::{Node, Value, scalar};
+use super::{Node, Span, Value, scalar};
 
 /// Goes through the scalars of a value, in the order in which they stand there.
 pub struct Leaves<'a> {
@@ -51,6 +51,26 @@ impl<'a> Leaves<'a> {
     pub fn of(value: &'a Value) -> Leaves<'a> {
         let (seen, children) = (ByPart::new(value), Vec::new());
         Leaves { value, seen, todo: vec![(value.root(), 0, false)], steps: vec![(0, Step::Root)], children }
+    }
+
+    /// A scalar as a value of its own.
+    #[must_use]
+    pub fn alone(&self, node: Node) -> Value {
+        let copy = |span: Span, of: fn(Span) -> Node| {
+            let mut alone = Value::over(self.value.text(span).to_vec());
+            alone.set_root(of(alone.whole()));
+            alone
+        };
+        match node {
+            Node::Str(span) => copy(span, Node::Str),
+            Node::Bytes(span) => copy(span, Node::Bytes),
+            Node::ByteArray(span) => copy(span, Node::ByteArray),
+            _ => {
+                let mut alone = self.value.clone();
+                alone.set_root(node);
+                alone
+            }
+        }
     }
 
     /// The way to a scalar, as Python writes it: `['a'][0]`; what an object is made with is `.0`, `.1` ….

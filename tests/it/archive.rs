@@ -265,6 +265,29 @@ fn a_disk_that_is_full_loses_nothing() {
 }
 
 #[test]
+fn large_entries_are_taken_a_few_at_a_time() {
+    let server = Server::start(&[]);
+    let value = vec![b'x'; 1 << 20];
+    for at in 0..300 {
+        server.command(&[b"SET", format!("large:{at}").as_bytes(), &value]);
+    }
+    let other = Server::start(&[]);
+    let env = on(&server.url()).within_mib(256);
+    for words in [
+        &["export", "all.jsonl"][..],
+        &["copy", &other.url()],
+        &["diff", &other.url()],
+        &["grep", "y"],
+        &["del", "--match", "*", "--yes", "--backup", "undo.jsonl"],
+        &["import", "undo.jsonl"],
+    ] {
+        let ran = env.run(words);
+        assert_eq!(ran.status, Some(if words[0] == "grep" { 1 } else { 0 }), "{ran}");
+    }
+    assert_eq!((number(&server, &["DBSIZE"]), number(&other, &["DBSIZE"])), (300, 300));
+}
+
+#[test]
 fn more_keys_than_were_expected_are_not_touched() {
     let server = Server::start(&[]);
     let env = on(&server.url());

@@ -4,14 +4,13 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context as _, Result};
-use jiff::Timestamp;
 
+use super::fetch::Fetch;
 use crate::archive::{Content, Line, Writer};
-use crate::backend::ErrorKind;
-use crate::cache::{Cache, Error, Met, Reader, Reading};
+use crate::cache::{Cache, Met, Reader, Reading};
 use crate::entry::{Entry, Members, Stored, StoredKey, Ttl};
 use crate::exit::{Exit, Stop};
 use crate::limits::Limits;
@@ -31,7 +30,7 @@ impl Backup {
     /// # Errors
     /// When it cannot be made, or is there already.
     pub fn open(&self, cache: &Cache) -> Result<Option<Keeper>> {
-        let keeper = |path: &PathBuf| Keeper::create(path, cache.label(), None, &cache.reader().limits());
+        let keeper = |path: &PathBuf| Keeper::create(path, cache.label());
         self.backup.as_ref().map(keeper).transpose()
     }
 
@@ -44,15 +43,17 @@ impl Backup {
 /// Bytes that are written at once.
 const BUFFER: usize = 1 << 17;
 
-/// The file, open.
+/// The file, open. Threads may share it.
 pub struct Keeper {
-    archive: Writer<BufWriter<Box<dyn Write>>>,
-    /// What is under it, where that is on a disk.
+    state: Mutex<State>,
+    /// What is under the archive, where that is on a disk.
     file: Option<File>,
     name: String,
-    /// What makes values of entries, where those are written.
-    reader: Option<Reader>,
-    limits: Limits,
+    fetch: Fetch,
+}
+
+struct State {
+    archive: Writer<BufWriter<Box<dyn Write + Send>>>,
     tally: Tally,
 }
 
@@ -62,30 +63,88 @@ struct Tally {
     /// Those that could not be read, and why the first of them.
     unread: u64,
     why: Option<String>,
-    /// Values that did not decode.
+    /// Values that are written as bytes: they did not decode, or would be too long.
     undecoded: u64,
     ttl_unknown: bool,
     streams: bool,
 }
 
-/// Entries where they are, or why one cannot be read.
-pub type Entries = Vec<(Met, Result<Option<Entry>, String>)>;
+/// Lines of entries that are to go into the file.
+pub struct Lines {
+    bytes: Vec<u8>,
+    entries: u64,
+    tally: Tally,
+}
 
-/// A page of them.
-pub struct Fetched {
-    pub entries: Entries,
-    /// When they were read, in milliseconds after the Unix epoch.
-    pub at: i64,
-    /// How long the backend took.
-    pub took: Duration,
+/// Bytes of lines that are enough to hand them on.
+const LINES: usize = 1 << 15;
+
+impl Lines {
+    /// None yet.
+    pub fn new() -> Lines {
+        Lines { bytes: Vec::with_capacity(2 * LINES), entries: 0, tally: Tally::default() }
+    }
+
+    /// Adds an entry as it was read at a time, with a reader its value; whether it is kept then.
+    ///
+    /// # Errors
+    /// When what is stored would be too long.
+    pub fn add(
+        &mut self,
+        met: &Met,
+        entry: Result<Option<Entry>, String>,
+        read_at: i64,
+        reader: Option<&Reader>,
+        limits: &Limits,
+    ) -> Result<bool> {
+        let Entry { stored, ttl, tag } = match entry {
+            Ok(Some(entry)) => entry,
+            Ok(None) => return Ok(false),
+            Err(why) => {
+                self.tally.unread += 1;
+                self.tally.why.get_or_insert(why);
+                return Ok(false);
+            }
+        };
+        self.tally.ttl_unknown |= ttl == Ttl::Unknown;
+        self.tally.streams |= matches!(stored, Stored::Members(Members::Stream(_)));
+        self.entries += 1;
+        let (stored_key, key, tag) = (&met.stored_key, met.key.as_deref(), tag.as_deref());
+        let line = Line { stored_key, key, ttl, read_at, tag, content: Content::Stored(&stored) };
+        if let Some(reader) = reader.filter(|_| !matches!(stored, Stored::Members(_))) {
+            let start = self.bytes.len();
+            let reading = reader.read(stored.clone()).ok();
+            let written = reading.is_some_and(|Reading { value, chain }| {
+                let content = Content::Value {
+                    value: &value,
+                    serializer: matches!(stored, Stored::Bytes(_) | Stored::Flagged(..)).then_some(chain.url.as_str()),
+                    kind: stored.kind(),
+                    flags: if let Stored::Flagged(flags, _) = stored { flags } else { 0 },
+                };
+                Line { content, ..line }.write(limits, &mut self.bytes).is_ok()
+            });
+            if written {
+                return Ok(true);
+            }
+            self.bytes.truncate(start);
+            self.tally.undecoded += 1;
+        }
+        line.write(limits, &mut self.bytes)?;
+        Ok(true)
+    }
+
+    /// Whether there are enough to hand them on.
+    pub fn are_many(&self) -> bool {
+        self.bytes.len() >= LINES
+    }
 }
 
 impl Keeper {
-    /// Makes a file that only its owner reads, as a cache may hold anything. With a reader, values are written.
+    /// Makes a file that only its owner reads, as a cache may hold anything.
     ///
     /// # Errors
     /// When there is one already, which may be somebody's only copy; or it cannot be made.
-    pub fn create(path: &Path, source: &str, reader: Option<Reader>, limits: &Limits) -> Result<Keeper> {
+    pub fn create(path: &Path, source: &str) -> Result<Keeper> {
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
         let name = path.display().to_string();
         let file = file.map_err(|error| match error.kind() {
@@ -95,82 +154,58 @@ impl Keeper {
             _ => Stop::usage(format!("cannot make {name}: {error}")),
         })?;
         let out = Box::new(file.try_clone().with_context(|| format!("cannot write {name}"))?);
-        Keeper::begin(out, Some(file), name, source, reader, limits)
+        Keeper::begin(out, Some(file), name, source)
     }
 
     /// Writes where results go.
     ///
     /// # Errors
     /// When it cannot be written to.
-    pub fn printing(source: &str, reader: Option<Reader>, limits: &Limits) -> Result<Keeper> {
-        Keeper::begin(Box::new(render::lines()), None, "the lines".to_owned(), source, reader, limits)
+    pub fn printing(source: &str) -> Result<Keeper> {
+        Keeper::begin(Box::new(render::lines()), None, "the lines".to_owned(), source)
     }
 
-    fn begin(
-        out: Box<dyn Write>,
-        file: Option<File>,
-        name: String,
-        source: &str,
-        reader: Option<Reader>,
-        limits: &Limits,
-    ) -> Result<Keeper> {
+    fn begin(out: Box<dyn Write + Send>, file: Option<File>, name: String, source: &str) -> Result<Keeper> {
         let archive = Writer::begin(BufWriter::with_capacity(BUFFER, out), source);
         let archive = archive.with_context(|| format!("cannot write {name}"))?;
-        Ok(Keeper { archive, file, name, reader, limits: *limits, tally: Tally::default() })
+        let state = Mutex::new(State { archive, tally: Tally::default() });
+        Ok(Keeper { state, file, name, fetch: Fetch::default() })
     }
 
     /// How many entries it has.
     pub fn entries(&self) -> u64 {
-        self.archive.entries()
+        self.state().archive.entries()
     }
 
-    /// Writes what was read at a time; says of each entry whether it is kept.
+    /// Writes lines.
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn write(&mut self, entries: &Entries, read_at: i64) -> Result<Vec<bool>> {
-        let kept = entries.iter().map(|(met, entry)| match entry {
-            Ok(None) => Ok(false),
-            Ok(Some(entry)) => self.entry(met, entry, read_at).map(|()| true),
-            Err(why) => {
-                self.tally.unread += 1;
-                self.tally.why.get_or_insert_with(|| why.clone());
-                Ok(false)
-            }
-        });
-        kept.collect()
-    }
-
-    fn entry(&mut self, met: &Met, Entry { stored, ttl, tag }: &Entry, read_at: i64) -> Result<()> {
-        self.tally.ttl_unknown |= *ttl == Ttl::Unknown;
-        self.tally.streams |= matches!(stored, Stored::Members(Members::Stream(_)));
-        let is_value = !matches!(stored, Stored::Members(_));
-        let reading = self.reader.as_ref().filter(|_| is_value).map(|reader| reader.read(stored.clone()));
-        let content = match &reading {
-            Some(Ok(Reading { value, chain })) => Content::Value {
-                value,
-                serializer: matches!(stored, Stored::Bytes(_) | Stored::Flagged(..)).then_some(chain.url.as_str()),
-                kind: stored.kind(),
-                flags: if let Stored::Flagged(flags, _) = stored { *flags } else { 0 },
-            },
-            _ => Content::Stored(stored),
-        };
-        self.tally.undecoded += u64::from(matches!(reading, Some(Err(_))));
-        let (stored_key, key, tag) = (&met.stored_key, met.key.as_deref(), tag.as_deref());
-        let line = Line { stored_key, key, ttl: *ttl, read_at, tag, content };
-        self.archive.entry(&line, &self.limits).with_context(|| format!("cannot write {}", self.name))
+    pub fn write(&self, lines: Lines) -> Result<()> {
+        let State { archive, tally } = &mut *self.state();
+        tally.add(lines.tally);
+        archive.lines(&lines.bytes, lines.entries).with_context(|| format!("cannot write {}", self.name))
     }
 
     /// Writes the entries at `keys`, to the disk itself; says of each whether it is kept now.
     ///
     /// # Errors
     /// The backend's where it fails altogether; and when the file cannot be written.
-    pub fn keep(&mut self, cache: &mut Cache, keys: &[StoredKey]) -> Result<Vec<bool>> {
+    pub fn keep(&self, cache: &mut Cache, keys: &[StoredKey]) -> Result<Vec<bool>> {
+        let (mut kept, limits) = (Vec::with_capacity(keys.len()), cache.reader().limits());
         let met = |key: &StoredKey| Met { key: None, stored_key: key.clone() };
-        let entries: Entries = keys.iter().map(met).zip(entries(cache, keys)?).collect();
-        let kept = self.write(&entries, now_ms())?;
+        self.fetch.batch(cache, keys.iter().map(met).collect(), |entries, read_at| {
+            let mut lines = Lines::new();
+            for (met, entry) in entries {
+                kept.push(lines.add(&met, entry, read_at, None, &limits)?);
+                if lines.are_many() {
+                    self.write(std::mem::replace(&mut lines, Lines::new()))?;
+                }
+            }
+            self.write(lines).map(|()| true)
+        })?;
         let cannot = || format!("cannot write {}", self.name);
-        self.archive.flush().with_context(cannot)?;
+        self.state().archive.flush().map(drop).with_context(cannot)?;
         // What is deleted now must not be lost with the machine.
         self.file.iter().try_for_each(File::sync_data).with_context(cannot)?;
         Ok(kept)
@@ -181,7 +216,8 @@ impl Keeper {
     /// # Errors
     /// That of the work; that the file cannot be written.
     pub fn finish(self, done: Result<Exit>, printer: &mut Printer) -> Result<Exit> {
-        let Keeper { archive, file, name, tally, .. } = self;
+        let Keeper { state, file, name, .. } = self;
+        let State { archive, tally } = state.into_inner().unwrap_or_else(PoisonError::into_inner);
         let complete = done.as_ref().is_ok_and(|exit| *exit != Exit::Interrupted);
         let entries = archive.entries();
         let ended = archive.end(complete).map(drop).and_then(|()| file.iter().try_for_each(File::sync_all));
@@ -203,9 +239,21 @@ impl Keeper {
             done => done,
         }
     }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Tally {
+    fn add(&mut self, Tally { unread, why, undecoded, ttl_unknown, streams }: Tally) {
+        self.unread += unread;
+        self.why = self.why.take().or(why);
+        self.undecoded += undecoded;
+        self.ttl_unknown |= ttl_unknown;
+        self.streams |= streams;
+    }
+
     fn tell(&self, printer: &mut Printer) {
         if self.undecoded > 0 {
             let values = render::count(self.undecoded, "value does", "values do");
@@ -222,47 +270,4 @@ impl Tally {
             printer.warn(&format!("{entries} could not be read, and stay where they are: {why}"));
         }
     }
-}
-
-/// The entries at `keys`, or why one cannot be read: it is too large, of a type that is none of ours, or
-/// not for this user.
-///
-/// # Errors
-/// When the backend fails altogether.
-pub fn entries(cache: &mut Cache, keys: &[StoredKey]) -> Result<Vec<Result<Option<Entry>, String>>, Error> {
-    match cache.entries_at(keys) {
-        Ok(entries) => Ok(entries.into_iter().map(Ok).collect()),
-        // One of them is the reason, and each by itself tells which.
-        Err(error) if is_of_one(&error) => keys.iter().map(|key| entry(cache, key)).collect(),
-        Err(error) => Err(error),
-    }
-}
-
-fn entry(cache: &mut Cache, key: &StoredKey) -> Result<Result<Option<Entry>, String>, Error> {
-    match cache.entries_at(std::slice::from_ref(key)) {
-        Ok(mut entries) => Ok(Ok(entries.pop().flatten())),
-        Err(error) if is_of_one(&error) => Ok(Err(error.to_string())),
-        Err(error) => Err(error),
-    }
-}
-
-fn is_of_one(error: &Error) -> bool {
-    let Error::Backend(error) = error else { return false };
-    matches!(error.kind, ErrorKind::Limit | ErrorKind::Unfit | ErrorKind::Denied)
-}
-
-/// The entries of a page, and when they were read.
-///
-/// # Errors
-/// When the backend fails altogether.
-pub fn fetch(cache: &mut Cache, page: Vec<Met>) -> Result<Fetched, Error> {
-    let keys: Vec<StoredKey> = page.iter().map(|met| met.stored_key.clone()).collect();
-    let started = Instant::now();
-    let entries = entries(cache, &keys)?;
-    Ok(Fetched { entries: page.into_iter().zip(entries).collect(), at: now_ms(), took: started.elapsed() })
-}
-
-/// Now, in milliseconds after the Unix epoch.
-pub fn now_ms() -> i64 {
-    Timestamp::now().as_millisecond()
 }

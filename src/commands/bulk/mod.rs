@@ -1,17 +1,20 @@
 //! Work on many entries: first the question, then page by page, at a tempo, with a file of what was deleted.
 
 mod ahead;
+mod fetch;
 mod keeper;
 mod selection;
 mod tally;
 mod tempo;
 
+use std::ops::ControlFlow;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 
-pub use self::ahead::Source;
-pub use self::keeper::{Backup, Entries, Fetched, Keeper, entries, fetch, now_ms};
+pub use self::ahead::{Ended, Give, Names, Source};
+pub use self::fetch::{Entries, entries, now_ms};
+pub use self::keeper::{Backup, Keeper, Lines};
 pub use self::selection::Selection;
 pub use self::tally::Tally;
 pub use self::tempo::{Bounds, Tempo};
@@ -55,12 +58,22 @@ pub struct Act<'a> {
     pub field: &'static str,
 }
 
-impl Act<'_> {
-    /// What is to be said when it is not done to all.
-    pub fn partly(&self, count: u64) -> Stop {
-        let keys = render::count(count, "key was", "keys were");
-        Stop { exit: Exit::Partial, message: format!("{keys} {} before this; the same command goes on", self.done) }
+impl<'a> Act<'a> {
+    /// To delete those keys.
+    pub fn delete(which: &'a str) -> Act<'a> {
+        Act { verb: "delete", done: "deleted", which, field: "deleted" }
     }
+
+    /// An error before it was done to all.
+    pub fn partly(&self, error: anyhow::Error, count: u64) -> anyhow::Error {
+        let keys = render::count(count, "key was", "keys were");
+        partly(error, count, format!("{keys} {} before this; the same command goes on", self.done))
+    }
+}
+
+/// An error in the middle of work: what was done before makes it partly done.
+pub fn partly(error: anyhow::Error, count: u64, told: String) -> anyhow::Error {
+    if count > 0 { error.context(Stop { exit: Exit::Partial, message: told }) } else { error }
 }
 
 /// Asks whether it shall be done to the keys that match; or only says what would be. `None` to go on, else how
@@ -158,82 +171,77 @@ fn report(found: &Found, which: &str, printer: &mut Printer) -> Result<()> {
     Ok(())
 }
 
-/// Does `act` to the keys that match, page by page: to what matched when its page was read. `change` says which of a
-/// batch it was done to.
+/// Does `act` to the keys that match, batch by batch: to what matched when its page was read. `change` says which of
+/// a batch it was done to.
 pub fn sweep(
     source: &Source<'_>,
-    cache: &mut Cache,
     act: &Act<'_>,
     tempo: &mut Tempo,
     printer: &mut Printer,
-    mut change: impl FnMut(&mut Cache, &[Met]) -> Result<Vec<bool>>,
+    change: impl Fn(&mut Cache, &[StoredKey]) -> Result<Vec<bool>> + Sync,
 ) -> Result<Exit> {
-    let doing = format!("cannot {}", act.verb);
     let mut progress = printer.progress("working");
     let mut count = 0_u64;
-    let mut work = |page: &[Met]| -> Result<bool> {
-        for batch in page.chunks(tempo.batch()) {
-            let started = Instant::now();
-            let changed = change(cache, batch)?;
-            count += changed.iter().filter(|changed| **changed).count() as u64;
-            progress.set(count);
-            if printer.records() == Some(true) {
-                for (met, _) in batch.iter().zip(&changed).filter(|(_, changed)| **changed) {
-                    printer.record(&Record::new().with_bytes("key", met.called()).with(act.field, true))?;
-                }
-            }
-            if !tempo.passed(batch.len(), started.elapsed()) {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    };
-    let ended = source.ahead(
-        usize::MAX,
-        |_, page| Ok(page),
-        |pages| {
-            for page in pages {
-                if !work(&page?)? {
-                    return Ok(false);
-                }
-            }
-            Ok(true)
-        },
-    );
+    // Names that nobody is told are not kept.
+    let named = printer.records() == Some(true);
+    let ended = changes(source, tempo, named, change, |changed, called| {
+        count += changed;
+        progress.set(count);
+        called
+            .iter()
+            .try_for_each(|called| Ok(printer.record(&Record::new().with_bytes("key", called).with(act.field, true))?))
+    });
     drop(progress);
-    match ended {
-        Err(error) if count > 0 => Err(error.context(act.partly(count)).context(doing)),
-        Err(error) => Err(error.context(doing)),
-        Ok(whole) => {
-            let keys = render::count(count, "key", "keys");
-            printer.note(&match whole {
-                true => format!("{} {keys}", act.done),
-                false => format!("interrupted: {} {keys} before; the same command goes on", act.done),
-            });
-            Ok(if whole { Exit::answer(count > 0) } else { Exit::Interrupted })
-        }
-    }
+    let doing = format!("cannot {}", act.verb);
+    let ended = ended.map_err(|error| act.partly(error, count)).context(doing)?;
+    let keys = render::count(count, "key", "keys");
+    printer.note(&match ended {
+        Ended::Interrupted => format!("interrupted: {} {keys} before; the same command goes on", act.done),
+        Ended::Whole | Ended::Enough => format!("{} {keys}", act.done),
+    });
+    Ok(if ended == Ended::Interrupted { Exit::Interrupted } else { Exit::answer(count > 0) })
 }
 
-/// Deletes the keys that match, and keeps them in a file before where one is wanted.
+/// Does `change` batch by batch, which says which of one it was done to; `told` gets their number, and where they are
+/// wanted their names.
+pub fn changes(
+    source: &Source<'_>,
+    tempo: &mut Tempo,
+    named: bool,
+    change: impl Fn(&mut Cache, &[StoredKey]) -> Result<Vec<bool>> + Sync,
+    mut told: impl FnMut(u64, Vec<Vec<u8>>) -> Result<()>,
+) -> Result<Ended> {
+    let make = |cache: &mut Cache, batch: Vec<Met>, give: Give<'_, (u64, Vec<Vec<u8>>)>| {
+        let called: Vec<Vec<u8>> = batch.iter().filter(|_| named).map(|met| met.called().to_vec()).collect();
+        let keys: Vec<StoredKey> = batch.into_iter().map(|met| met.stored_key).collect();
+        let started = Instant::now();
+        let changed = change(cache, &keys)?;
+        let took = started.elapsed();
+        let called = called.into_iter().zip(&changed).filter(|(_, changed)| **changed).map(|(called, _)| called);
+        give((changed.iter().filter(|changed| **changed).count() as u64, called.collect()));
+        Ok(took)
+    };
+    source.batches(tempo, make, |(changed, called)| {
+        told(changed, called)?;
+        Ok(ControlFlow::Continue(()))
+    })
+}
+
+/// Deletes keys, and keeps them in a file before where one is wanted.
 pub fn delete(
     source: &Source<'_>,
-    cache: &mut Cache,
-    backup: &Backup,
+    act: &Act<'_>,
+    keeper: Option<Keeper>,
     bounds: &Bounds,
     printer: &mut Printer,
 ) -> Result<Exit> {
-    let (mut keeper, mut tempo) = (backup.open(cache)?, Tempo::start(bounds.rate)?);
-    let act = Act { verb: "delete", done: "deleted", which: "", field: "deleted" };
-    let swept = sweep(source, cache, &act, &mut tempo, printer, |cache, batch| {
-        let keys: Vec<StoredKey> = batch.iter().map(|met| met.stored_key.clone()).collect();
-        delete_batch(cache, &keys, keeper.as_mut())
-    });
+    let mut tempo = Tempo::start(bounds.rate)?;
+    let swept = sweep(source, act, &mut tempo, printer, |cache, batch| delete_batch(cache, batch, keeper.as_ref()));
     finish(keeper, swept, printer)
 }
 
 /// Deletes a batch, and keeps it before where that is wanted; says of each whether it was deleted.
-pub fn delete_batch(cache: &mut Cache, keys: &[StoredKey], keeper: Option<&mut Keeper>) -> Result<Vec<bool>> {
+pub fn delete_batch(cache: &mut Cache, keys: &[StoredKey], keeper: Option<&Keeper>) -> Result<Vec<bool>> {
     let Some(keeper) = keeper else { return Ok(cache.delete_at(keys)?) };
     let kept = keeper.keep(cache, keys)?;
     let to_delete: Vec<StoredKey> =

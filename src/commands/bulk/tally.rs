@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 
+use super::super::bulk;
 use crate::cache::Cache;
 use crate::entry::{Expiry, Kind, Stored, StoredKey, Write};
-use crate::exit::{Exit, Stop};
+use crate::exit::Exit;
 use crate::render::{self, Printer, Record, escape};
 
 /// What became of the entries.
@@ -68,26 +69,38 @@ impl Tally {
         self.why.get_or_insert_with(|| format!("`{}` {why}", escape::message(&key.to_string())));
     }
 
-    /// The status, when the work came to its end or not.
-    pub fn exit(&self, whole: bool) -> Exit {
-        match whole {
+    /// Says what became of them, when the work came to its end, was interrupted (`Ok(false)`) or failed; and the
+    /// status.
+    ///
+    /// # Errors
+    /// That of the work; when the output fails.
+    pub fn conclude(
+        &self,
+        whole: Result<bool>,
+        verb: &str,
+        label: &str,
+        records: bool,
+        printer: &mut Printer,
+    ) -> Result<Exit> {
+        let whole = whole.map_err(|error| {
+            let entries = render::count(self.stored, "entry was", "entries were");
+            bulk::partly(error, self.stored, format!("{entries} stored before this; the same command goes on"))
+        });
+        if whole.is_ok() || self.read > 0 {
+            self.tell(verb, label, records, printer)?;
+        }
+        let exit = match whole? {
             false => Exit::Interrupted,
             true if self.unfit > 0 => Exit::Partial,
             true => Exit::answer(self.stored + self.existed > 0),
+        };
+        if exit == Exit::Interrupted {
+            printer.note("interrupted: the same command goes on, and stores again what is stored already");
         }
+        Ok(exit)
     }
 
-    /// What is to be said when the work failed in the middle.
-    pub fn partly(&self) -> Stop {
-        let entries = render::count(self.stored, "entry was", "entries were");
-        Stop { exit: Exit::Partial, message: format!("{entries} stored before this; the same command goes on") }
-    }
-
-    /// Says what became of them.
-    ///
-    /// # Errors
-    /// When the output fails.
-    pub fn tell(&self, verb: &str, label: &str, records: bool, printer: &mut Printer) -> Result<()> {
+    fn tell(&self, verb: &str, label: &str, records: bool, printer: &mut Printer) -> Result<()> {
         if records {
             let record = Record::new().with("read", self.read).with("stored", self.stored);
             let record = record.with("existed", self.existed).with("expired", self.expired).with("unfit", self.unfit);
@@ -96,6 +109,10 @@ impl Tally {
         printer.note(&format!("{verb} {} to {label}", render::count(self.stored, "entry", "entries")));
         if self.existed > 0 {
             printer.note(&format!("left {} that were there", render::count(self.existed, "entry", "entries")));
+        }
+        if self.expired > 0 {
+            let entries = render::count(self.expired, "entry has", "entries have");
+            printer.note(&format!("{entries} expired by now: --ttl-left gives the time that was left then"));
         }
         if let Some(why) = &self.why {
             let entries = render::count(self.unfit, "entry", "entries");

@@ -1,12 +1,11 @@
 //! `tags gc`: delete entries that no tags reach any more.
 
-use std::time::Instant;
-
 use anyhow::{Context as _, Result};
 
-use super::super::bulk::{self, Act, Backup, Bounds, Consent, SAMPLE, Tempo, ask};
+use super::super::bulk::{self, Act, Backup, Bounds, Consent, Ended, Keeper, Names, SAMPLE, Source, Tempo, ask};
 use super::super::ls::Seen;
 use super::{Global, KnownNames, target};
+use crate::backend::Connect;
 use crate::cache::{Cache, Reach, Standing};
 use crate::entry::StoredKey;
 use crate::exit::{Exit, Stop};
@@ -38,7 +37,8 @@ pub struct Args {
 
 pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> {
     let records = crate::commands::records(printer)?;
-    let mut cache = target::open(global, printer)?;
+    let (_, connect) = target::connect(global, printer)?;
+    let mut cache = target::open_by(&connect, global)?;
     let known = args.known.of(&cache, global)?;
     // Entries first and tags after: the tags of an entry are older than it, so that an entry which these tags do not
     // reach has none, and is not one that was stored a moment ago.
@@ -64,7 +64,7 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
         ask(&format!("delete {count} on {}?", cache.label()), "nothing was deleted", printer)?;
     }
     let mut deleted = 0;
-    let done = delete(&mut cache, &found.to_delete, args, &mut deleted, printer)?;
+    let done = delete(&connect, global, &found.to_delete, args, args.backup.open(&cache)?, &mut deleted, printer)?;
     if records {
         printer.record(&found.record(&reach).with("deleted", deleted))?;
     }
@@ -154,32 +154,24 @@ fn judge(cache: &Cache, reach: &Reach, entries: Vec<StoredKey>, args: &Args) -> 
 }
 
 fn delete(
-    cache: &mut Cache,
+    connect: &Connect,
+    global: &Global,
     entries: &[StoredKey],
     args: &Args,
+    keeper: Option<Keeper>,
     count: &mut u64,
     printer: &mut Printer,
 ) -> Result<Exit> {
-    let (mut keeper, mut tempo) = (args.backup.open(cache)?, Tempo::start(args.bounds.rate)?);
-    let act = Act { verb: "delete", done: "deleted", which: "", field: "deleted" };
+    let source = Source { connect, global, names: Names::These(entries) };
     let mut progress = printer.progress("deleting");
-    let mut delete_all = || -> Result<Exit> {
-        let mut left = entries;
-        while !left.is_empty() {
-            let (batch, rest) = left.split_at(tempo.batch().min(left.len()));
-            let started = Instant::now();
-            let deleted = bulk::delete_batch(cache, batch, keeper.as_mut())?;
-            *count += deleted.into_iter().filter(|deleted| *deleted).count() as u64;
-            progress.set(*count);
-            left = rest;
-            if !tempo.passed(batch.len(), started.elapsed()) && !left.is_empty() {
-                return Ok(Exit::Interrupted);
-            }
-        }
-        Ok(Exit::Yes)
-    };
-    let done = delete_all();
+    let change = |cache: &mut Cache, batch: &[StoredKey]| bulk::delete_batch(cache, batch, keeper.as_ref());
+    let ended = bulk::changes(&source, &mut Tempo::start(args.bounds.rate)?, false, change, |deleted, _| {
+        *count += deleted;
+        progress.set(*count);
+        Ok(())
+    });
     drop(progress);
-    let done = done.map_err(|error| if *count > 0 { error.context(act.partly(*count)) } else { error });
+    let done = ended.map(|ended| if ended == Ended::Interrupted { Exit::Interrupted } else { Exit::Yes });
+    let done = done.map_err(|error| Act::delete("").partly(error, *count));
     bulk::finish(keeper, done.context("cannot delete"), printer)
 }
