@@ -155,6 +155,17 @@ impl Members {
             Members::Stream(_) => "stream",
         }
     }
+
+    /// Whether there are none, which makes it no entry: of these types only a stream is there without any.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        match self {
+            Members::Hash(pairs) => pairs.is_empty(),
+            Members::List(items) | Members::Set(items) => items.is_empty(),
+            Members::SortedSet(pairs) => pairs.is_empty(),
+            Members::Stream(_) => false,
+        }
+    }
 }
 
 /// One item of a Redis stream.

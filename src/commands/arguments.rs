@@ -1,6 +1,7 @@
 //! What people type: keys, values, ttls, points in time. Parsed at the edge, once.
 
 use std::ffi::{OsStr, OsString};
+use std::fmt::Display;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read as _};
 use std::os::unix::ffi::OsStringExt as _;
@@ -112,8 +113,10 @@ pub fn read_file(name: &OsStr, limits: &Limits) -> Result<Vec<u8>> {
 /// # Errors
 /// A usage error when it cannot be opened.
 pub fn open(name: &OsStr) -> Result<File> {
-    let shown = Path::new(name).display();
-    Ok(File::open(name).map_err(|error| Stop::usage(format!("cannot open {shown}: {error}")))?)
+    let cannot = |why: &dyn Display| Stop::usage(format!("cannot open {}: {why}", Path::new(name).display()));
+    let file = File::open(name).map_err(|error| cannot(&error))?;
+    // A directory can be opened, and not read.
+    if file.metadata().is_ok_and(|about| about.is_dir()) { Err(cannot(&"it is a directory").into()) } else { Ok(file) }
 }
 
 /// A file that is read as it comes; `-` is stdin.

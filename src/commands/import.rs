@@ -103,7 +103,7 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
 /// is known only at its end.
 fn check(name: &OsString, unchecked: bool, limits: &Limits) -> Result<()> {
     let path = Path::new(name);
-    if name == "-" || (path.exists() && !path.is_file()) {
+    if name == "-" || (path.exists() && !path.is_file() && !path.is_dir()) {
         return Ok(());
     }
     let mut file = arguments::open(name)?;

@@ -190,6 +190,22 @@ fn a_file_that_was_cut_or_changed_is_refused() {
 }
 
 #[test]
+fn what_is_no_entry_is_left() {
+    let server = Server::start(&[]);
+    server.command(&[b"RPUSH", b"k", b"here"]);
+    let env = on(&server.url());
+    for kind in ["hash", "list", "set", "zset"] {
+        let line = format!("{{\"stored_key\": \"k\", \"data\": [], \"type\": \"{kind}\"}}\n");
+        let ran = env.feed(["import", "-"], line.as_bytes());
+        assert_eq!(ran.status, Some(7), "{ran}");
+        assert!(ran.stderr().contains(&format!("`k` is a {kind} without members")), "{ran}");
+    }
+    assert_eq!(number(&server, &["LLEN", "k"]), 1);
+    let folder = env.dir().display().to_string();
+    assert!(env.fails(["import", &folder], 2).contains("it is a directory"));
+}
+
+#[test]
 fn an_entry_expires_when_it_was_to_expire() {
     let server = Server::start(&[]);
     let env = on(&server.url());

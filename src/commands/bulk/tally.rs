@@ -54,6 +54,9 @@ impl Tally {
             (Stored::Integer(_) | Stored::Float(_), Kind::Redis | Kind::Memcached) => {
                 format!("is of DiskCache's own type {held}: `copy --recode URL` writes it in bytes")
             }
+            (Stored::Members(members), _) if members.is_nothing() => {
+                format!("is a {held} without members, which Redis does not keep")
+            }
             _ if write.tag.is_some() && matches!(kind, Kind::Redis | Kind::Memcached) => {
                 "has a tag of DiskCache's own, which no other backend keeps".to_owned()
             }
