@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::{Arg, Command};
 
-use super::{Example, TOPICS, definition, examples};
+use super::{Example, TOPICS, definition, examples, version};
 use crate::backend::BACKENDS;
 use crate::codec::LAYERS;
 use crate::exit::Exit;
@@ -56,7 +56,8 @@ pub fn run(args: &Args, printer: &mut Printer) -> Result<Exit> {
 
 /// The command line with what its help says beside the arguments. That takes long to put together, so that only who
 /// asks for it has it done.
-pub fn dressed(mut root: Command) -> Command {
+pub fn dressed(root: Command) -> Command {
+    let mut root = root.long_version(version::long());
     // First, so that each command has its own copy of the global options: those of `cachectl -h` are hidden below.
     root.build();
     let more = format!("More: --help, `cachectl help COMMAND`, and on {}", topics());

@@ -8,6 +8,7 @@ mod examples;
 mod help;
 mod offers;
 mod topics;
+mod version;
 
 use std::ffi::OsString;
 use std::mem::ManuallyDrop;

@@ -53,6 +53,12 @@ impl World {
         text.replace("/var/cache/shop", &directory)
     }
 
+    /// What this world printed, as it stands in the README.
+    pub fn there(&self, text: &str) -> String {
+        let directory = self.shell.path("shop").display().to_string();
+        text.replace(&directory, "/var/cache/shop").replace(&self.redis.port.to_string(), "6379")
+    }
+
     /// What the shell makes of `line`.
     pub fn run(&self, line: &str) -> Ran {
         self.shell.run(["-c", &self.here(line)])

@@ -10,9 +10,10 @@ use cachectl::config::KEYS;
 use cachectl::layout::LAYOUTS;
 use cachectl::limits::{LIMITS, Limits};
 
-use crate::env::ttl_as_given;
+use crate::env::{Env, Ran, ttl_as_given};
 use crate::examples::World;
 use crate::python;
+use crate::server::{Cluster, Server};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -108,26 +109,84 @@ fn blocks<'a>(text: &'a str, language: &str) -> Vec<&'a str> {
 
 const BACKEND: &str = "CACHECTL_BACKEND=redis://localhost:6379/0";
 
-/// The examples, run as they are written on servers of their own: only the port 6379 and the directory /var/cache/shop
-/// are others. Each command prints what stands below it, on both streams together.
+/// What the commands of a session print, on both streams together, after a program has run: as it is written, on
+/// servers of its own, of which only the port 6379 and the directory /var/cache/shop are others.
+fn played(part: &str) -> (String, String) {
+    let world = World::new();
+    let ([program], [session]) = (&blocks(part, "python")[..], &blocks(part, "console")[..]) else {
+        panic!("one program and one session: {part}")
+    };
+    python::run(&world.here(program), &[]);
+    let commands = session.lines().filter_map(|line| line.strip_prefix("$ "));
+    let steps = commands.map(|command| {
+        let ran = world.run(&format!("export {BACKEND}; {{ {command}\n}} 2>&1"));
+        format!("$ {command}\n{}", world.there(&ttl_as_given(std::str::from_utf8(&ran.stdout).unwrap())))
+    });
+    ((*session).to_owned(), steps.collect())
+}
+
+/// Sessions are what was printed: `CACHECTL_BLESS=1` writes them anew.
 #[test]
-fn every_example_does_what_it_says() {
-    let section = section("Libraries");
-    assert!(section.contains(&format!("`export {BACKEND}`")));
-    let examples: Vec<&str> = section.split("\n**").skip(1).collect();
-    for example in &examples {
-        let world = World::new();
-        let ([program], [session]) = (&blocks(example, "python")[..], &blocks(example, "console")[..]) else {
-            panic!("one program and one session: {example}")
-        };
-        python::run(&world.here(program), &[]);
-        let steps = session.split("$ ").skip(1).map(|step| step.split_once('\n').unwrap());
-        for (command, expected) in steps {
-            let ran = world.run(&format!("export {BACKEND}; {command} 2>&1"));
-            assert_eq!(ttl_as_given(std::str::from_utf8(&ran.stdout).unwrap()), world.here(expected), "{ran}");
+fn every_session_is_what_is_printed() {
+    let libraries = section("Libraries");
+    assert!(libraries.contains(&format!("`export {BACKEND}`")));
+    let mut parts: Vec<String> = libraries.split("\n**").skip(1).map(str::to_owned).collect();
+    parts.push(section("A look"));
+    assert_eq!(parts.len(), 6);
+    for (written, printed) in parts.iter().map(|part| played(part)) {
+        if std::env::var_os("CACHECTL_BLESS").is_some() {
+            let path = root().join("README.md");
+            let readme = fs::read_to_string(&path).unwrap();
+            fs::write(path, readme.replace(&written, &printed)).unwrap();
+        } else {
+            assert_eq!(printed, written, "CACHECTL_BLESS=1 cargo test --locked --test it every_session");
         }
     }
-    assert_eq!(examples.len(), 5);
+}
+
+/// The column of the comparison that another program's version could make untrue.
+#[test]
+fn redis_cli_does_what_is_said_of_it() {
+    let server = Server::start(&[]);
+    let port = server.port.to_string();
+    let cli = |args: &[&str]| Env::of("redis-cli").run(["-p", &port].iter().chain(args));
+    let same = |ran: Ran| assert_eq!((ran.stdout.as_slice(), ran.status), (&b"\n"[..], Some(0)), "{ran}");
+    server.command(&[b"SET", b"empty", b""]);
+    same(cli(&["get", "nothing"]));
+    same(cli(&["get", "empty"]));
+    server.command(&[b"LPUSH", b"list", b"x"]);
+    let ran = cli(&["get", "list"]);
+    assert!(ran.status == Some(0) && ran.stdout.starts_with(b"WRONGTYPE"), "{ran}");
+    for key in [&b"a b"[..], b"a", b"b"] {
+        server.command(&[b"SET", key, b"1"]);
+    }
+    let recipe = format!("redis-cli -p {port} --scan --pattern 'a *' | xargs redis-cli -p {port} unlink");
+    let ran = Env::of("/bin/sh").with("PATH", std::env::var("PATH").unwrap()).run(["-c", &recipe]);
+    assert_eq!((ran.status, ran.stdout.as_slice()), (Some(0), &b"2\n"[..]), "{ran}");
+    assert_eq!(server.command(&[b"EXISTS", b"a b", b"a", b"b"]), redis::Value::Int(1));
+    server.command(&[b"SET", b"key", b"1", b"EX", b"100"]);
+    server.command(&[b"SET", b"key", b"2"]);
+    assert_eq!(server.command(&[b"TTL", b"key"]), redis::Value::Int(-1));
+    let cluster = Cluster::start(3, 0);
+    let env = Env::new().with("CACHECTL_BACKEND", cluster.url());
+    let lines: String = (0..300).map(|at| format!("{{\"key\": \"key{at}\", \"value\": 1}}\n")).collect();
+    env.feed(["set", "--yes", "--from", "-"], lines.as_bytes()).ok();
+    let node = cluster.nodes[0].port.to_string();
+    let ran = Env::of("redis-cli").run(["-p", &node, "-c", "--scan"]);
+    let listed = ran.stdout.split(|byte| *byte == b'\n').count() - 1;
+    assert!(ran.status == Some(0) && (1..200).contains(&listed), "{ran}");
+    assert_eq!(env.ok(["ls"]).lines().count(), 300);
+}
+
+/// A promise is shown by a test that is there.
+#[test]
+fn every_test_that_shows_a_promise_is_there() {
+    let table = fs::read_to_string(root().join("SECURITY.md")).unwrap();
+    let named: Vec<&str> = table.split('`').filter(|word| word.starts_with("tests/")).collect();
+    assert!(named.len() > 10, "{named:?}");
+    for path in named {
+        assert!(root().join(path).exists(), "{path}");
+    }
 }
 
 #[test]
