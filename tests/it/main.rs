@@ -15,6 +15,7 @@ mod codecs;
 mod commands;
 mod completions;
 mod config;
+mod dependencies;
 mod disk;
 mod edit;
 mod env;
