@@ -348,6 +348,27 @@ fn a_rate_is_kept_and_an_interrupt_ends_after_the_batch() {
     assert_eq!(number(&server, &["DBSIZE"]), 400);
 }
 
+#[test]
+fn a_walk_that_finds_nothing_can_be_interrupted() {
+    let server = Server::start(&["--enable-debug-command", "yes"]);
+    server.command(&[b"DEBUG", b"POPULATE", b"1000000"]);
+    let env = on(&server.url());
+    let scans = || {
+        let told: String = redis::from_redis_value(server.command(&[b"INFO", b"commandstats"])).unwrap();
+        told.split_once("cmdstat_scan:calls=").map_or(0, |(_, rest)| rest.split(',').next().unwrap().parse().unwrap())
+    };
+    for words in ["del --match nothing* --yes", "grep x --match nothing*", "export --match nothing*"] {
+        server.command(&[b"CONFIG", b"RESETSTAT"]);
+        let (mut command, _) = env.command(words.split(' '));
+        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        until("it scans", || scans() > 5);
+        signal(child.id(), "-INT");
+        let ran = child.wait_with_output().unwrap();
+        assert_eq!(ran.status.code(), Some(130), "{words}: {}", String::from_utf8_lossy(&ran.stderr));
+        assert!(scans() < 1000, "{words}: {} pages of 1000", scans());
+    }
+}
+
 fn signal(id: u32, name: &str) {
     assert!(std::process::Command::new("kill").args([name, &id.to_string()]).status().unwrap().success());
 }

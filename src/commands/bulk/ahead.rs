@@ -76,6 +76,11 @@ impl Shared<'_> {
     fn tempo<T>(&self, ask: impl FnOnce(&mut Tempo) -> T) -> T {
         ask(&mut self.tempo.lock().unwrap_or_else(PoisonError::into_inner))
     }
+
+    fn interrupt(&self) {
+        self.interrupted.store(true, Ordering::Relaxed);
+        self.stop.store(true, Ordering::Relaxed);
+    }
 }
 
 impl Source<'_> {
@@ -187,7 +192,11 @@ impl Source<'_> {
                 let mut cache = target::open_by(self.connect, self.global)?;
                 let mut walk = cache.walk(pattern.clone(), kind);
                 while let Some(page) = walk.next(&mut cache)? {
-                    if !batches(&mut page.into_iter()) {
+                    // There may be many pages without a name that is looked for.
+                    if shared.tempo(|tempo| tempo.is_interrupted()) {
+                        shared.interrupt();
+                    }
+                    if shared.stop.load(Ordering::Relaxed) || !batches(&mut page.into_iter()) {
                         break;
                     }
                 }
@@ -214,8 +223,7 @@ impl Source<'_> {
             let took = make(&mut cache, batch, &mut |piece| pieces.send(Ok(Step::Piece(piece))).is_ok() && wanted())?;
             // All wait while one does: a rate is that of all of them.
             if !shared.tempo(|tempo| tempo.passed(count, took)) {
-                shared.interrupted.store(true, Ordering::Relaxed);
-                shared.stop.store(true, Ordering::Relaxed);
+                shared.interrupt();
             }
             if pieces.send(Ok(Step::Done)).is_err() {
                 break;

@@ -52,6 +52,12 @@ impl Tempo {
         Ok(Tempo { rate, pace, started: Instant::now(), done: 0, interrupt })
     }
 
+    /// Whether somebody wants it to end.
+    #[must_use]
+    pub fn is_interrupted(&self) -> bool {
+        self.interrupt.is_set()
+    }
+
     /// How many entries to take at once.
     #[must_use]
     pub fn batch(&self) -> usize {
@@ -70,6 +76,6 @@ impl Tempo {
             let due = Duration::from_nanos((u128::from(self.done) * 1_000_000_000 / u128::from(rate.get())) as u64);
             pause = pause.max(due.saturating_sub(self.started.elapsed()));
         }
-        if pause.is_zero() { !self.interrupt.is_set() } else { !self.interrupt.wait(pause) }
+        if pause.is_zero() { !self.is_interrupted() } else { !self.interrupt.wait(pause) }
     }
 }
