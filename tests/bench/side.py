@@ -17,13 +17,13 @@ CACHECTL = os.environ.get("CACHECTL", os.path.join(HERE, "../../target/release/c
 class Server:
     """A Redis behind a free port, with keys in it."""
 
-    def __init__(self, fill):
+    def __init__(self, fill, *more):
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         self.directory = tempfile.TemporaryDirectory()
         options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-        options += ["--enable-debug-command", "yes", "--dir", self.directory.name]
+        options += ["--enable-debug-command", "yes", "--dir", self.directory.name, *more]
         self.process = subprocess.Popen(["redis-server", *options], stdout=subprocess.DEVNULL)
         import redis
 
@@ -50,6 +50,29 @@ class Server:
         self.process.terminate()
         self.process.wait()
         self.directory.cleanup()
+
+
+class Cluster:
+    """Nodes that share the slots, without replicas."""
+
+    def __init__(self, count):
+        self.nodes = [Server(lambda client: None, "--cluster-enabled", "yes") for _ in range(count)]
+        places = [f"127.0.0.1:{node.port}" for node in self.nodes]
+        create = ["redis-cli", "--cluster", "create", *places, "--cluster-yes"]
+        subprocess.run(create, stdout=subprocess.DEVNULL, check=True)
+        while any(b"cluster_state:ok" not in node.client.execute_command("CLUSTER INFO") for node in self.nodes):
+            time.sleep(0.1)
+        self.url = f"redis+cluster://{places[0]}"
+
+    def busy_ns(self):
+        return sum(node.busy_ns() for node in self.nodes)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for node in self.nodes:
+            node.__exit__()
 
 
 def populated(count):
