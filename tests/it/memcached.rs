@@ -400,3 +400,14 @@ fn servers_that_lie_are_given_up() {
         assert!(error.kind == kind && error.message.contains(part), "{part}: {error:?}");
     }
 }
+
+#[test]
+fn an_entry_that_was_just_read_is_listed() {
+    let server = Memcached::start(&[]);
+    let env = Env::new().with("CACHECTL_BACKEND", server.url());
+    ["a", "b", "c"].iter().for_each(|key| drop(env.ok(["set", key, "1"])));
+    for key in ["a", "b", "c"].iter().cycle().take(30) {
+        env.ok(["get", key]);
+        assert_eq!(env.ok(["ls"]).lines().count(), 3);
+    }
+}

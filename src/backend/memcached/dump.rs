@@ -19,7 +19,10 @@ use crate::url::percent_decode;
 /// Lines of one page.
 const PAGE: usize = 1000;
 
-const COMMAND: &[u8] = b"lru_crawler metadump all\r\n";
+/// By the table of hashes, which misses no item that is moved from list to list because it was just used; by those
+/// lists where the server knows no other way (tried with 1.6.18, which knows both).
+const BY_HASH: &[u8] = b"lru_crawler metadump hash\r\n";
+const BY_LIST: &[u8] = b"lru_crawler metadump all\r\n";
 
 /// How long a server may be busy with the walk before, which it goes on with for a while when nobody
 /// listens any more, and how often it is asked again.
@@ -29,6 +32,7 @@ const AGAIN: Duration = Duration::from_millis(10);
 /// A metadump that goes on.
 pub struct Dump {
     stream: Stream,
+    command: &'static [u8],
     started: Instant,
     has_begun: bool,
     passed: u64,
@@ -53,8 +57,8 @@ impl Dump {
     /// When the server cannot be reached.
     pub fn start(link: &Link) -> Result<Dump, Error> {
         let mut stream = link.session()?;
-        stream.send(COMMAND).map_err(|error| link.lost(&error))?;
-        Ok(Dump { stream, started: Instant::now(), has_begun: false, passed: 0 })
+        stream.send(BY_HASH).map_err(|error| link.lost(&error))?;
+        Ok(Dump { stream, command: BY_HASH, started: Instant::now(), has_begun: false, passed: 0 })
     }
 
     /// Whether this is where `cursor` goes on.
@@ -85,9 +89,14 @@ impl Dump {
     /// When the connection fails, or the server does not list.
     pub fn listed(&mut self, link: &Link) -> Result<Option<Listed>, Error> {
         let mut line = reply::line(self.stream.reply()).map_err(|error| link.lost(&error))?;
-        while !self.has_begun && line.starts_with("BUSY") && self.started.elapsed() < BUSY_MOST {
-            thread::sleep(AGAIN);
-            self.stream.send(COMMAND).map_err(|error| link.lost(&error))?;
+        while !self.has_begun {
+            match () {
+                // To a server that knows only lists, it is the name of one.
+                () if line.starts_with("BADCLASS") && self.command == BY_HASH => self.command = BY_LIST,
+                () if line.starts_with("BUSY") && self.started.elapsed() < BUSY_MOST => thread::sleep(AGAIN),
+                () => break,
+            }
+            self.stream.send(self.command).map_err(|error| link.lost(&error))?;
             line = reply::line(self.stream.reply()).map_err(|error| link.lost(&error))?;
         }
         self.has_begun = true;
