@@ -9,7 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXFSZ};
 use signal_hook::flag;
 use signal_hook::iterator::Signals;
 
@@ -35,6 +35,8 @@ impl Interrupt {
             flag::register_conditional_default(signal, Arc::clone(&set))?;
             flag::register(signal, Arc::clone(&set))?;
         }
+        // A file that may not grow is an error of the write, as a full disk is.
+        flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)))?;
         let mut signals = Signals::new(ENDING)?;
         let waking = Arc::clone(&woken);
         thread::Builder::new().name("signals".to_owned()).spawn(move || {

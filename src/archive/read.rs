@@ -8,9 +8,9 @@ use ring::digest::{Context, SHA256};
 
 use super::line::{Fields, Item, item};
 use super::{END, HEAD, VERSION, hexadecimal};
-use crate::codec::Codec;
+use crate::codec::{Codec, Fault};
 use crate::exit::Stop;
-use crate::limits::Limits;
+use crate::limits::{BYTES_CEILING, Limits};
 use crate::value::{Node, Value};
 
 /// Reads an archive, or lines of entries that have neither head nor end.
@@ -24,6 +24,7 @@ pub struct Reader<R> {
     bytes: u64,
     entries: u64,
     headed: bool,
+    made_from: Option<String>,
     end: Option<Ended>,
 }
 
@@ -41,7 +42,18 @@ impl<R: BufRead> Reader<R> {
     pub fn new(source: R, limits: Limits) -> Reader<R> {
         let json = Codec::parse("json://").expect("the layer is in the table");
         let digest = Context::new(&SHA256);
-        Reader { source, limits, json, digest, number: 0, bytes: 0, entries: 0, headed: false, end: None }
+        Reader {
+            source,
+            limits,
+            json,
+            digest,
+            number: 0,
+            bytes: 0,
+            entries: 0,
+            headed: false,
+            made_from: None,
+            end: None,
+        }
     }
 
     /// The next entry; `None` at the end. Blank lines and recorded misses are passed over.
@@ -65,10 +77,14 @@ impl<R: BufRead> Reader<R> {
             // Of the end only what is before it counts.
             let before = is_end(&line).then(|| self.digest.clone());
             self.digest.update(&line);
-            let decoded = self.json.decode(line, &self.limits).map_err(|error| Stop::usage(error.to_string()))?;
+            let decoded = self.json.decode(line, &self.of_lines()).map_err(|error| match error.fault {
+                Fault::Limit(_) => Stop::data(error.to_string()),
+                _ => Stop::usage(error.to_string()),
+            })?;
             let fields = Fields::of(&decoded.value)?;
             if let Some(version) = fields.find(HEAD) {
                 self.begin(version)?;
+                self.made_from = fields.text("source").unwrap_or(None).map(str::to_owned);
             } else if let Some((entries, before)) = fields.find(END).zip(before) {
                 self.end = Some(self.judge(&fields, entries, before));
             } else if let Some(item) = item(&fields, &self.limits)? {
@@ -82,6 +98,12 @@ impl<R: BufRead> Reader<R> {
     #[must_use]
     pub fn number(&self) -> u64 {
         self.number
+    }
+
+    /// Which backend its head says that it was made from.
+    #[must_use]
+    pub fn source(&self) -> Option<&str> {
+        self.made_from.as_deref()
     }
 
     /// Bytes of the lines read.
@@ -102,9 +124,15 @@ impl<R: BufRead> Reader<R> {
         self.headed
     }
 
+    /// The limits of a line, which is more than the entry in it: base64 is longer by a third, a key stands beside the
+    /// value, and each member of a Redis type is a few nodes.
+    fn of_lines(&self) -> Limits {
+        let decoded = self.limits.decoded.max(self.limits.stored).saturating_mul(2).min(BYTES_CEILING);
+        Limits { decoded, nodes: self.limits.nodes.saturating_mul(8), ..self.limits }
+    }
+
     fn line(&mut self) -> Result<Option<Vec<u8>>> {
         let mut line = Vec::new();
-        // Base64 is longer by a third, and a key and its base64 stand beside a value that is limited by itself.
         let most = self.limits.stored.saturating_mul(2);
         self.bytes += (&mut self.source).take(most + 1).read_until(b'\n', &mut line)? as u64;
         if line.len() as u64 > most {

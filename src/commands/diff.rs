@@ -1,5 +1,6 @@
 //! `diff`: in which entries two backends differ.
 
+use std::num::NonZeroU64;
 use std::ops::ControlFlow;
 
 use anyhow::{Context as _, Result};
@@ -30,7 +31,7 @@ pub struct Args {
     selection: Selection,
     /// Stop after so many differences
     #[arg(long, value_name = "N")]
-    limit: Option<u64>,
+    limit: Option<NonZeroU64>,
 }
 
 pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> {
@@ -85,7 +86,7 @@ struct Diff<'a> {
 
 impl Diff<'_> {
     fn is_full(&self) -> bool {
-        self.args.limit.is_some_and(|most| self.found >= most)
+        self.args.limit.is_some_and(|most| self.found >= most.get())
     }
 
     /// Walks over one side.
@@ -147,6 +148,10 @@ impl Diff<'_> {
     fn look_for_more(&mut self, fetched: Entries, here: &mut Cache, printer: &mut Printer) -> Result<()> {
         let keys: Vec<StoredKey> = fetched.iter().map(|(met, _)| met.stored_key.clone()).collect();
         for ((met, entry), facts) in fetched.into_iter().zip(here.facts_at(&keys)?) {
+            if let (Err(why), None) = (&entry, &facts) {
+                self.unread += 1;
+                self.why.get_or_insert_with(|| why.clone());
+            }
             if facts.is_none() && matches!(entry, Ok(Some(_))) && !self.is_full() {
                 self.compared += 1;
                 self.tell(&met, "there", None, printer)?;

@@ -1,5 +1,6 @@
 //! `grep`: entries in whose values something stands.
 
+use std::num::NonZeroU64;
 use std::ops::ControlFlow;
 
 use anyhow::{Context as _, Result};
@@ -39,7 +40,7 @@ pub struct Args {
     keys_only: bool,
     /// Stop after so many matches
     #[arg(long, value_name = "N")]
-    limit: Option<u64>,
+    limit: Option<NonZeroU64>,
     #[command(flatten)]
     selection: Selection,
 }
@@ -75,7 +76,7 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
             for one in matches {
                 search.show(&one, printer)?;
                 found += 1;
-                is_full = args.limit.is_some_and(|most| found >= most);
+                is_full = args.limit.is_some_and(|most| found >= most.get());
                 if is_full {
                     return Ok(ControlFlow::Break(()));
                 }

@@ -1,11 +1,12 @@
 //! `import`: entries from a file back to where they were.
 
 use std::ffi::OsString;
+use std::io::BufRead;
 use std::num::NonZeroU64;
 use std::path::Path;
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 
@@ -67,6 +68,9 @@ impl Args {
 const BATCH: usize = 500;
 const BATCH_BYTES: u64 = 1 << 20;
 
+/// How often it is asked whether somebody wants it to end, while a file has no more to read.
+const LISTEN: Duration = Duration::from_millis(100);
+
 /// Batches that may wait to be stored.
 const AHEAD: usize = 4;
 
@@ -78,25 +82,38 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
     let mut import = Import { args, codec, cache, tally: Tally::default() };
     let mut tempo = Tempo::start(args.rate)?;
     let mut progress = printer.progress(if args.dry_run { "reading" } else { "storing" });
-    let ended = thread::scope(|scope| {
-        let (sender, batches) = sync_channel(AHEAD);
-        let reading = scope.spawn(move || read(args, &limits, &sender));
-        for Batch { items, last } in batches {
-            let (started, count) = (Instant::now(), items.len());
-            import.store(items).with_context(|| import.told(&last))?;
-            progress.set(import.tally.read);
-            if !tempo.passed(count, started.elapsed()) {
-                return Ok(false);
+    let (sender, batches) = sync_channel(AHEAD);
+    let files = Files { names: args.files.clone(), unchecked: args.unchecked, limits, batch: tempo.batch().min(BATCH) };
+    let reading = thread::spawn(move || files.read(&sender));
+    let mut work = || loop {
+        match batches.recv_timeout(LISTEN) {
+            Ok(Batch { items, last }) => {
+                let (started, count) = (Instant::now(), items.len());
+                import.store(items).with_context(|| import.told(&last))?;
+                progress.set(import.tally.read);
+                if !tempo.passed(count, started.elapsed()) {
+                    return Ok(None);
+                }
             }
+            // Whoever reads a pipe may wait for ever.
+            Err(RecvTimeoutError::Timeout) if tempo.is_interrupted() => return Ok(None),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return Ok(Some(())),
         }
-        let read = reading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        read.map_err(|(error, at)| error.context(import.told(&at)))?;
-        Ok(true)
+    };
+    let ended = work().and_then(|whole| match whole {
+        None => Ok(None),
+        Some(()) => {
+            let read = reading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            read.map(Some).map_err(|(error, at)| error.context(import.told(&at)))
+        }
     });
     drop(progress);
     let Import { cache, tally, .. } = import;
     let verb = if args.dry_run { "would bring" } else { "brought" };
-    tally.conclude(ended, verb, cache.label(), records, printer).context("cannot import")
+    let heads = ended.as_ref().map_or(&[][..], |heads| heads.as_deref().unwrap_or_default());
+    heads.iter().for_each(|head| head.tell(cache.label(), printer));
+    tally.conclude(ended.map(|ended| ended.is_some()), verb, cache.label(), records, printer).context("cannot import")
 }
 
 /// Refuses a file that is not there, or has a head but no end, before anything is stored. What comes through a pipe
@@ -122,16 +139,63 @@ struct Batch {
     last: String,
 }
 
-/// Reads the files, as batches. What is wrong, and where.
-fn read(args: &Args, limits: &Limits, sender: &SyncSender<Batch>) -> Result<(), (anyhow::Error, String)> {
-    for name in &args.files {
-        let shown = if name == "-" { "stdin".to_owned() } else { Path::new(name).display().to_string() };
-        let source = arguments::source(name).map_err(|error| (error, shown.clone()))?;
-        let mut reader = Reader::new(source, *limits);
+/// What is read, and how.
+struct Files {
+    names: Vec<OsString>,
+    unchecked: bool,
+    limits: Limits,
+    /// Entries at once.
+    batch: usize,
+}
+
+/// What an archive says of itself.
+struct Head {
+    file: String,
+    source: Option<String>,
+    complete: bool,
+}
+
+impl Head {
+    /// What somebody must know who believes that he has it all, or where it was.
+    fn tell(&self, label: &str, printer: &mut Printer) {
+        if let Some(source) = self.source.as_deref().filter(|source| *source != label) {
+            printer.note(&format!("{} was made from {}", self.file, escape::message(source)));
+        }
+        if !self.complete {
+            printer.warn(&format!("{} is marked as not complete: there was more than is in it", self.file));
+        }
+    }
+}
+
+impl Files {
+    /// Reads them, as batches; what they say of themselves. What is wrong, and where.
+    fn read(&self, sender: &SyncSender<Batch>) -> Result<Vec<Head>, (anyhow::Error, String)> {
+        let mut heads = Vec::new();
+        for name in &self.names {
+            let shown = if name == "-" { "stdin".to_owned() } else { Path::new(name).display().to_string() };
+            let source = arguments::source(name).map_err(|error| (error, shown.clone()))?;
+            let mut reader = Reader::new(source, self.limits);
+            if !self.read_one(&mut reader, &shown, sender)? {
+                return Ok(heads);
+            }
+            judge(self.unchecked, &reader, &shown).map_err(|error| (error, shown.clone()))?;
+            let complete = reader.end().is_none_or(|end| end.complete);
+            heads.push(Head { file: shown, source: reader.source().map(str::to_owned), complete });
+        }
+        Ok(heads)
+    }
+
+    /// Reads one to its end; whether somebody still wants what is in it.
+    fn read_one<R: BufRead>(
+        &self,
+        reader: &mut Reader<R>,
+        shown: &str,
+        sender: &SyncSender<Batch>,
+    ) -> Result<bool, (anyhow::Error, String)> {
         loop {
-            let mut items = Vec::with_capacity(BATCH);
+            let mut items = Vec::with_capacity(self.batch);
             let (mut failure, mut ended, most) = (None, false, reader.bytes() + BATCH_BYTES);
-            while items.len() < BATCH && reader.bytes() < most && failure.is_none() && !ended {
+            while items.len() < self.batch && reader.bytes() < most && failure.is_none() && !ended {
                 match reader.item() {
                     Ok(Some(item)) => items.push(item),
                     Ok(None) => ended = true,
@@ -141,28 +205,29 @@ fn read(args: &Args, limits: &Limits, sender: &SyncSender<Batch>) -> Result<(), 
             let last = format!("line {} of {shown}", reader.number());
             // What stands before a line that is wrong is stored; nobody waits for it when the work was broken off.
             if !items.is_empty() && sender.send(Batch { items, last: last.clone() }).is_err() {
-                return Ok(());
+                return Ok(false);
             }
             if let Some(error) = failure {
                 return Err((error, last));
             }
             if ended {
-                break;
+                return Ok(true);
             }
         }
-        judge(args, &reader, &shown).map_err(|error| (error, shown))?;
     }
-    Ok(())
 }
 
 /// What the end of a file says of the rest.
-fn judge<R: std::io::BufRead>(args: &Args, reader: &Reader<R>, shown: &str) -> Result<()> {
-    if args.unchecked {
+fn judge<R: BufRead>(unchecked: bool, reader: &Reader<R>, shown: &str) -> Result<()> {
+    if unchecked {
         return Ok(());
     }
     match reader.end() {
         Some(end) if !end.intact => {
-            let told = format!("{shown} is not as it was written: its lines do not have the SHA-256 that its end says");
+            let told = format!(
+                "{shown} is not as it was written: its lines do not have the SHA-256 that its end says; \
+                 --unchecked takes what somebody has changed on purpose"
+            );
             Err(Stop::data(told).into())
         }
         None if reader.is_archive() => Err(cut(shown)),

@@ -58,7 +58,7 @@ fn every_type_comes_back_as_it_was() {
     fill(&server);
     let (env, before) = (on(&server.url()), digest(&server));
     let told = env.run(["export", "all.jsonl"]);
-    assert!(told.stderr().contains("all.jsonl has 11 entries: `import all.jsonl` brings them back"), "{told}");
+    assert!(told.stderr().contains(&format!("`cachectl -b {} import all.jsonl` brings them", server.url())), "{told}");
     assert!(told.stderr().contains("but not the consumer groups"), "{told}");
     assert_eq!(told.status, Some(0), "{told}");
     server.command(&[b"FLUSHALL"]);
@@ -281,6 +281,90 @@ fn a_disk_that_is_full_loses_nothing() {
 }
 
 #[test]
+fn what_redis_would_refuse_midway_is_refused_before() {
+    let server = Server::start(&[]);
+    server.command(&[b"SET", b"k", b"precious"]);
+    let env = on(&server.url());
+    for (kind, data, more) in [
+        ("zset", r#"[["YQ==", {"$float": "nan"}]]"#, ""),
+        ("stream", r#"[["abc", [["Zg==", "dg=="]]]]"#, ""),
+        ("stream", r#"[["0-0", [["Zg==", "dg=="]]]]"#, ""),
+        ("stream", r#"[["5-1", [["Zg==", "dg=="]]], ["4-1", [["Zg==", "dg=="]]]]"#, ""),
+        ("list", r#"["YQ=="]"#, r#", "ttl_ms": 9223372036854775807"#),
+    ] {
+        let line = format!("{{\"stored_key\": \"k\", \"type\": \"{kind}\", \"data\": {data}{more}}}\n");
+        let good = r#"{"stored_key": "good", "type": "bytes", "data": "AA=="}"#;
+        let ran = env.feed(["import", "-"], format!("{line}{good}\n").as_bytes());
+        assert_eq!((ran.status, number(&server, &["STRLEN", "k"])), (Some(7), 8), "{ran}");
+        assert!(ran.stderr().contains("brought 1 entry"), "{ran}");
+    }
+}
+
+#[test]
+fn one_entry_that_cannot_be_stored_does_not_stop_the_others() {
+    let (server, memcached) = (Server::start(&[]), Memcached::start(&[]));
+    server.command(&[b"SET", b"large", &vec![b'x'; 2 << 20]]);
+    server.command(&[b"SET", &[b'k'; 300], b"v"]);
+    (0..20).for_each(|at| drop(server.command(&[b"SET", format!("k{at}").as_bytes(), b"v"])));
+    let env = on(&server.url());
+    let ran = env.run(["copy", &memcached.url()]);
+    assert_eq!(ran.status, Some(7), "{ran}");
+    assert!(ran.stderr().contains("copied 20 entries") && ran.stderr().contains("2 entries cannot be stored"), "{ran}");
+}
+
+#[test]
+fn an_entry_that_is_left_keeps_the_ttl_of_its_hash() {
+    let server = Server::start(&[]);
+    server.command(&[b"HSET", b"h", b"f", b"old"]);
+    let env = on(&server.url());
+    let line = r#"{"stored_key": "h", "field": "f", "ttl_ms": 5000, "type": "bytes", "data": "YQ=="}"#;
+    let ran = env.feed(["import", "--if-not-exists", "-"], line.as_bytes());
+    assert!(ran.stderr().contains("left 1 entry"), "{ran}");
+    assert_eq!(number(&server, &["PTTL", "h"]), -1);
+}
+
+#[test]
+fn who_brings_back_part_of_it_or_elsewhere_is_told() {
+    let (server, other) = (Server::start(&[]), Server::start(&[]));
+    server.command(&[b"SET", b"k", b"v"]);
+    let archive = on(&server.url()).ok(["export"]).replace("\"complete\": true", "\"complete\": false");
+    let ran = on(&other.url()).feed(["import", "-"], archive.as_bytes());
+    assert_eq!(ran.status, Some(0), "{ran}");
+    assert!(ran.stderr().contains("stdin is marked as not complete"), "{ran}");
+    assert!(ran.stderr().contains(&format!("stdin was made from {}", server.url())), "{ran}");
+}
+
+#[test]
+fn whoever_feeds_a_pipe_keeps_nobody_from_interrupting() {
+    let server = Server::start(&[]);
+    let env = on(&server.url());
+    let (mut command, _) = env.command(["import", "-"]);
+    let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let mut child = child.unwrap();
+    let stdin = child.stdin.take();
+    until("it has connected", || {
+        let told: String = redis::from_redis_value(server.command(&[b"CLIENT", b"LIST"])).unwrap();
+        told.lines().count() > 1
+    });
+    std::thread::sleep(Duration::from_millis(300));
+    signal(child.id(), "-INT");
+    let ran = child.wait_with_output().unwrap();
+    assert_eq!(ran.status.code(), Some(130), "{}", String::from_utf8_lossy(&ran.stderr));
+    drop(stdin);
+}
+
+#[test]
+fn what_can_be_exported_can_be_brought_back() {
+    let server = Server::start(&[]);
+    server.command(&[b"SET", b"large", &vec![b'x'; 50 << 20]]);
+    let env = on(&server.url());
+    env.ok(["export", "all.jsonl"]);
+    server.command(&[b"DEL", b"large"]);
+    env.ok(["import", "all.jsonl"]);
+    assert_eq!(number(&server, &["STRLEN", "large"]), 50 << 20);
+}
+
+#[test]
 fn large_entries_are_taken_a_few_at_a_time() {
     let server = Server::start(&[]);
     let value = vec![b'x'; 1 << 20];
@@ -495,6 +579,18 @@ fn a_difference_is_found_on_either_side() {
     assert_eq!(here.run(["diff", &other.url(), "--limit", "1"]).status, Some(1));
     let records = here.run(["diff", &other.url(), "-o", "jsonl", "--match", "mine"]);
     assert_eq!(records.stdout, b"{\"key\": \"mine\", \"stored_key\": \"mine\", \"differs\": \"here\"}\n", "{records}");
+}
+
+#[test]
+fn what_cannot_be_read_on_either_side_is_no_sameness() {
+    let (one, other) = (Server::start(&[]), Server::start(&[]));
+    one.command(&[b"SET", b"a", b"1"]);
+    other.command(&[b"SET", b"a", b"1"]);
+    other.command(&[b"SET", b"large", &[b'x'; 5000]]);
+    for (here, there) in [(&one, &other), (&other, &one)] {
+        let ran = on(&here.url()).run(["--max", "stored=1000", "diff", &there.url()]);
+        assert_eq!(ran.status, Some(7), "{ran}");
+    }
 }
 
 #[test]

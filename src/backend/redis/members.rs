@@ -14,6 +14,30 @@ use crate::entry::{Condition, Expiry, Members, Write};
 /// Members that one command writes.
 const CHUNK: usize = 500;
 
+/// Why Redis would refuse members in the middle of a transaction, which it does not take back then: the key would be
+/// gone.
+pub fn unfit(write: &Write, members: &Members) -> Option<&'static str> {
+    match (members, write.expiry) {
+        (_, Expiry::In(ms)) if ms > i64::MAX.unsigned_abs() / 2 => Some("its ttl is past what Redis counts to"),
+        (members, _) if members.is_nothing() => Some("there are no members, and without any Redis keeps no key"),
+        (Members::SortedSet(pairs), _) if pairs.iter().any(|(_, score)| score.is_nan()) => {
+            Some("a score of a sorted set is a number")
+        }
+        (Members::Stream(items), _) => {
+            let ids = items.iter().map(|item| id(&item.id).filter(|id| *id > (0, 0) && !item.fields.is_empty()));
+            let ordered = ids.collect::<Option<Vec<_>>>().is_some_and(|ids| ids.is_sorted_by(|one, next| one < next));
+            (!ordered).then_some("the items of a stream have ids such as 5-1, each above the one before, and fields")
+        }
+        _ => None,
+    }
+}
+
+/// The two numbers of a stream's id.
+fn id(text: &str) -> Option<(u64, u64)> {
+    let (ms, number) = text.split_once('-')?;
+    Some((ms.parse().ok()?, number.parse().ok()?))
+}
+
 /// Writes members; whether the condition held.
 pub fn write(nodes: &mut Nodes, write: &Write, members: &Members) -> Result<bool, Error> {
     let doing = format!("cannot set {}", shown(&write.key));

@@ -434,7 +434,10 @@ fn fits(write: &Write) -> Result<(), Error> {
             "Redis cannot write a field of a hash only where there is one"
         }
         (Write { data: Stored::Members(_), .. }, Some(_)) => "a field of a Redis hash holds bytes",
-        (Write { data: Stored::Members(_), .. }, None) => return Ok(()),
+        (Write { data: Stored::Members(all), .. }, None) => match members::unfit(write, all) {
+            None => return Ok(()),
+            Some(unfit) => unfit,
+        },
         (Write { data, .. }, _) if data.as_bytes().is_none() => "it takes bytes",
         _ => return Ok(()),
     };

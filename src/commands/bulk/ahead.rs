@@ -243,7 +243,7 @@ fn gather<T>(
     mut made: Vec<Receiver<Result<Step<T>>>>,
     mut take: impl FnMut(T) -> Result<ControlFlow<()>>,
 ) -> Result<ControlFlow<()>> {
-    let (mut turn, mut failed) = (0, None);
+    let (mut turn, mut failed) = (0, None::<anyhow::Error>);
     while !made.is_empty() {
         turn %= made.len();
         match made[turn].recv() {
@@ -254,7 +254,10 @@ fn gather<T>(
             }
             Ok(Ok(Step::Done)) => turn += 1,
             Ok(Err(error)) => {
-                failed.get_or_insert(error);
+                failed = Some(match failed.take() {
+                    None => error,
+                    Some(first) => first.context(format!("{error:#}; and beside it")),
+                });
             }
             Err(_) => drop(made.remove(turn)),
         }

@@ -49,6 +49,8 @@ pub struct Keeper {
     /// What is under the archive, where that is on a disk.
     file: Option<File>,
     name: String,
+    /// Where the entries are from.
+    source: String,
     fetch: Fetch,
 }
 
@@ -169,7 +171,7 @@ impl Keeper {
         let archive = Writer::begin(BufWriter::with_capacity(BUFFER, out), source);
         let archive = archive.with_context(|| format!("cannot write {name}"))?;
         let state = Mutex::new(State { archive, tally: Tally::default() });
-        Ok(Keeper { state, file, name, fetch: Fetch::default() })
+        Ok(Keeper { state, file, name, source: source.to_owned(), fetch: Fetch::default() })
     }
 
     /// How many entries it has.
@@ -216,7 +218,7 @@ impl Keeper {
     /// # Errors
     /// That of the work; that the file cannot be written.
     pub fn finish(self, done: Result<Exit>, printer: &mut Printer) -> Result<Exit> {
-        let Keeper { state, file, name, .. } = self;
+        let Keeper { state, file, name, source, .. } = self;
         let State { archive, tally } = state.into_inner().unwrap_or_else(PoisonError::into_inner);
         let complete = done.as_ref().is_ok_and(|exit| *exit != Exit::Interrupted);
         let entries = archive.entries();
@@ -230,7 +232,7 @@ impl Keeper {
         let marked = if complete { "" } else { ", and is marked as not complete" };
         printer.note(&match file {
             Some(_) if entries == 0 => format!("{name} has no entries{marked}"),
-            Some(_) => format!("{name} has {count}{marked}: `import {name}` brings them back"),
+            Some(_) => format!("{name} has {count}{marked}: `cachectl -b {source} import {name}` brings them back"),
             None => format!("wrote {count}{marked}"),
         });
         tally.tell(printer);

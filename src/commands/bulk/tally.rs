@@ -5,10 +5,17 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 
 use super::super::bulk;
-use crate::cache::Cache;
+use crate::backend::ErrorKind;
+use crate::cache::{Cache, Error};
 use crate::entry::{Expiry, Kind, Stored, StoredKey, Write};
 use crate::exit::Exit;
 use crate::render::{self, Printer, Record, escape};
+
+/// Whether one entry may be the reason, and the others may be stored.
+fn may_be_of_one(error: &Error) -> bool {
+    let Error::Backend(error) = error else { return false };
+    matches!(error.kind, ErrorKind::Limit | ErrorKind::Unfit | ErrorKind::Partial)
+}
 
 /// What became of the entries.
 #[derive(Default)]
@@ -30,18 +37,42 @@ impl Tally {
     /// The backend's.
     pub fn store(&mut self, cache: &mut Cache, mut writes: Vec<Write>) -> Result<()> {
         // A field has no ttl of its own: it has that of its hash.
+        let lone = |write: &mut Write| match write.key.field {
+            Some(_) => std::mem::replace(&mut write.expiry, Expiry::Keep),
+            None => Expiry::Keep,
+        };
+        let expiries: Vec<Expiry> = writes.iter_mut().map(lone).collect();
+        let stored: Vec<Option<bool>> = match cache.store(&writes) {
+            Err(error) if may_be_of_one(&error) => self.store_each(cache, &writes)?,
+            stored => stored?.into_iter().map(Some).collect(),
+        };
+        self.stored += stored.iter().filter(|stored| **stored == Some(true)).count() as u64;
+        self.existed += stored.iter().filter(|stored| **stored == Some(false)).count() as u64;
         let mut hashes = BTreeMap::new();
-        for write in writes.iter_mut().filter(|write| write.key.field.is_some()) {
-            hashes.insert(write.key.key.clone(), std::mem::replace(&mut write.expiry, Expiry::Keep));
+        for ((write, expiry), stored) in writes.iter().zip(expiries).zip(stored) {
+            if stored == Some(true) && !matches!(expiry, Expiry::Keep | Expiry::Never) {
+                hashes.insert(write.key.key.clone(), expiry);
+            }
         }
-        let stored = cache.store(&writes)?;
-        let count = stored.iter().filter(|stored| **stored).count() as u64;
-        self.stored += count;
-        self.existed += stored.len() as u64 - count;
-        for (hash, expiry) in hashes.into_iter().filter(|(_, expiry)| *expiry != Expiry::Never) {
+        for (hash, expiry) in hashes {
             cache.expire_at(&[StoredKey::new(hash)], expiry)?;
         }
         Ok(())
+    }
+
+    /// Stores entries one by one: one that cannot be is left (`None`), and the others are not.
+    fn store_each(&mut self, cache: &mut Cache, writes: &[Write]) -> Result<Vec<Option<bool>>> {
+        let mut stored = Vec::with_capacity(writes.len());
+        for write in writes {
+            match cache.store(std::slice::from_ref(write)) {
+                Err(error) if may_be_of_one(&error) => {
+                    self.leave(&write.key, &format!("could not be stored: {error}"));
+                    stored.push(None);
+                }
+                done => stored.extend(done?.into_iter().map(Some)),
+            }
+        }
+        Ok(stored)
     }
 
     /// Whether a backend can hold what another one held; what it cannot is counted.
