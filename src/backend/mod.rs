@@ -300,8 +300,14 @@ pub fn dial(url: &str, options: &Options) -> Result<Option<Box<dyn Dial>>, UrlEr
 
 fn row(url: &str) -> Result<&'static Row, UrlError> {
     let schemes: Vec<&str> = BACKENDS.iter().flat_map(|row| row.schemes.iter().copied()).collect();
+    let wrong = |write: String| Err(UrlError::new(format!("`{url}` is not a backend URL: write `{write}`")));
+    let is_port = |text: &str| text.parse::<u16>().is_ok();
     let scheme = match url.split_once(':') {
+        Some((_, "11211")) => return wrong(format!("memcached://{url}")),
+        Some((_, port)) if is_port(port) => return wrong(format!("redis://{url}/0")),
         Some((scheme, _)) => scheme.to_ascii_lowercase(),
+        None if url.starts_with('/') => return wrong(format!("disk://{url}")),
+        None if url.starts_with('.') => return wrong(format!("disk:{url}")),
         None => return Err(UrlError::new(format!("`{url}` is not a backend URL: expected one of {}", examples()))),
     };
     let row = BACKENDS.iter().find(|row| row.schemes.contains(&scheme.as_str()));

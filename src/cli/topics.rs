@@ -155,12 +155,16 @@ fn exit_codes() -> Vec<Part> {
 }
 
 fn permissions() -> Vec<Part> {
-    let lost = |lost: &str| if lost.is_empty() { "it is refused".to_owned() } else { lost.to_owned() };
+    let lost = |rules: &[&str], lost: &str| match (rules.is_empty(), lost) {
+        (true, _) => "it works with no rule at all".to_owned(),
+        (false, "") => "it is refused".to_owned(),
+        (false, lost) => lost.to_owned(),
+    };
     let rows = PERMISSIONS.iter().flat_map(|row| {
         let of = move |rules: &[&str], without: &str| {
-            let rules = permissions::line(rules, "KEYS");
-            let rules = if rules.is_empty() { "nothing".to_owned() } else { rules };
-            (format!("{}: {rules}", row.command), lost(without))
+            let line = permissions::line(rules, "KEYS");
+            let line = if line.is_empty() { "nothing".to_owned() } else { line };
+            (format!("{}: {line}", row.command), lost(rules, without))
         };
         std::iter::once(of(row.needs, "")).chain(row.more.iter().map(move |(rules, without)| of(rules, without)))
     });

@@ -193,6 +193,10 @@ impl Global {
     /// # Errors
     /// When a time or a limit is none.
     pub fn new(flags: &Flags, profile: Profile) -> Result<Global> {
+        // A variable of a script that is not set must not lead to another store.
+        if flags.backend.as_deref() == Some("") {
+            return Err(Stop::usage("-b is empty: `disk:` is the embedded store").into());
+        }
         let mut limits = Limits::DEFAULT;
         for (text, origin) in profile.limits() {
             limits.set(&text).map_err(|error| Stop::usage(format!("{origin}: {error}")))?;

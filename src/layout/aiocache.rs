@@ -138,12 +138,12 @@ impl Layout for Aiocache {
     fn caveat(&self, act: Act, layers: &[&str]) -> Option<&'static str> {
         match (act, self.on) {
             (Act::Clear, Kind::Redis) => Some(
-                "aiocache's own clear() (0.12.3) runs FLUSHDB, even of a cache with a namespace; \
+                "an application's clear() (aiocache 0.12.3) runs FLUSHDB, even of a cache with a namespace; \
                  clear(namespace=...) takes the namespace as a pattern",
             ),
-            (Act::Clear, Kind::Memcached) => {
-                Some("aiocache's own clear() (0.12.3) runs flush_all, which takes what others have there too")
-            }
+            (Act::Clear, Kind::Memcached) => Some(
+                "an application's clear() (aiocache 0.12.3) runs flush_all, which takes what others have there, too",
+            ),
             (Act::Set, Kind::Redis | Kind::Memcached) if layers.contains(&"msgpack") => Some(
                 "aiocache's MsgPackSerializer (0.12.3) cannot read this back with its default encoding; \
                  with encoding=None it gives text back as bytes",

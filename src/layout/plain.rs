@@ -62,10 +62,10 @@ impl Layout for Plain {
 
     fn caveat(&self, act: Act, _: &[&str]) -> Option<&'static str> {
         match act {
-            Act::GetMany if !self.prefix.is_empty() => {
-                Some("cachetory's own get_many (3.5.1) leaves the prefix out, and so finds other entries or none")
-            }
-            Act::Clear => Some("cachetory's own clear (3.5.1) empties the whole database, whatever the prefix"),
+            Act::GetMany if !self.prefix.is_empty() => Some(
+                "an application's get_many (cachetory 3.5.1) leaves the prefix out: it finds other entries or none",
+            ),
+            Act::Clear => Some("an application's clear (cachetory 3.5.1) empties the whole database; this does not"),
             _ => None,
         }
     }

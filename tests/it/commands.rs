@@ -128,7 +128,7 @@ fn what_means_nothing_is_a_usage_error_that_helps() {
         (&["set", "k", "v", "--at", "tomorrow"], "2026-12-01T00:00:00Z"),
         (&["set", "k", r#"{"$tupel": []}"#], "did you mean `$tuple`?"),
         (&["get", "k", "-b", "rdis://h"], "did you mean `redis`?"),
-        (&["get", "k", "-b", "localhost:6379"], "expected one of"),
+        (&["get", "k", "-b", "localhost:6379"], "write `redis://localhost:6379/0`"),
         (&["get", "k", "-s", "pickel://"], "did you mean `pickle`?"),
         (&["get", "k", "-s", "pickle://?pickle-protocol=9"], "from 0 to 5"),
         (&["get", "k", "-s", "zstd+pickle://?compresion-level=3"], "did you mean `compression-level`?"),

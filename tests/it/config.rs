@@ -34,6 +34,21 @@ fn shown(env: &Env, args: &[&str]) -> BTreeMap<String, Value> {
 }
 
 #[test]
+fn a_url_that_is_nearly_one_is_written_out() {
+    let env = Env::new();
+    for (typed, told) in [
+        ("localhost:6379", "write `redis://localhost:6379/0`"),
+        ("cache:11211", "write `memcached://cache:11211`"),
+        ("/var/cache/shop", "write `disk:///var/cache/shop`"),
+        ("./shop", "write `disk:./shop`"),
+        ("", "-b is empty"),
+    ] {
+        let error = env.fails(["-b", typed, "ping"], 2);
+        assert!(error.contains(told), "{typed}: {error}");
+    }
+}
+
+#[test]
 fn a_flag_goes_before_the_environment_that_before_the_project_and_that_before_the_user() {
     let said = [
         ("backend", "--backend", "CACHECTL_BACKEND", "disk:///%"),

@@ -496,7 +496,7 @@ fn entries_of_the_libraries_are_read_by_their_names() {
     let set_msgpack = env.run(["-l", "aiocache://ns", "-s", "msgpack:", "set", "packed", "1"]).stderr();
     assert!(set_msgpack.contains("MsgPackSerializer"), "{set_msgpack}");
     let many = env.run(["-l", "plain://ns:", "get", "k", "new"]).stderr();
-    assert_eq!(many.matches("cachetory's own get_many").count(), 1, "{many}");
+    assert_eq!(many.matches("an application's get_many").count(), 1, "{many}");
     assert!(!env.run(["-l", "plain://ns:", "get", "k"]).stderr().contains("get_many"));
 
     let field = [b"HSET".as_slice(), b"00000CLASS#0000000003", b"000STUDENT#0000000012", b"{\"n\": 1}"];

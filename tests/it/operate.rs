@@ -68,7 +68,7 @@ fn a_namespace_is_cleared_and_nothing_else() {
         }
         let layout = "-l plain://a*:";
         let shown = run(&env, &format!("{layout} clear --dry-run"), 0);
-        assert!(shown.stderr().contains("cachetory's own clear"), "{shown}");
+        assert!(shown.stderr().contains("an application's clear"), "{shown}");
         let mut lines: Vec<&str> = std::str::from_utf8(&shown.stdout).unwrap().lines().collect();
         lines[1..].sort_unstable();
         assert_eq!(lines, ["2 keys of the layout plain://a*:", "  1", "  2"]);

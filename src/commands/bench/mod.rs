@@ -372,7 +372,8 @@ fn guard(backend: &mut dyn Backend, yes: &Yes, entries: &mut Entries<'_>) -> Res
         }
     };
     let why = "whoever uses it will notice, and where memory is short entries may be evicted";
-    Err(Stop::refused(format!("{label} {has}: {why} (--yes goes on all the same)")).into())
+    let todo = "--yes goes on: it writes only entries of its own, and deletes them; -b memory: is a place apart";
+    Err(Stop::refused(format!("{label} {has}: {why} ({todo})")).into())
 }
 
 /// Where the load goes.

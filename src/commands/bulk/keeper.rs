@@ -19,7 +19,8 @@ use crate::render::{self, Printer};
 /// Where deleted entries are kept.
 #[derive(Debug, Default, clap::Args)]
 pub struct Backup {
-    /// Write every entry to a new file before it is deleted; `import FILE` brings them back
+    /// Write every entry to a new file before it is deleted; `import FILE` brings them back. What is
+    /// written between the two is not kept
     #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
     backup: Option<PathBuf>,
 }

@@ -203,7 +203,7 @@ impl Subject {
         let what = match there {
             true => {
                 "somebody else has changed it meanwhile, and nothing was written (`edit` begins anew with what is \
-                     there now, `set KEY @FILE` stores yours over it)"
+                     there now, `set KEY @FILE --keep-ttl` stores yours over it, in the serializer that it has now)"
             }
             false => "it is gone meanwhile, and nothing was written (`set KEY @FILE` stores yours)",
         };

@@ -53,6 +53,9 @@ pub fn run(args: &Args, global: &Global, printer: &mut Printer) -> Result<Exit> 
     let output = Output::of(printer)?;
     let kind = backend::kind(global.backend_url())?;
     let cache = target::open(global, printer)?;
+    if let Some(namespace) = global.namespace.as_deref().filter(|_| args.keys) {
+        printer.note(&format!("all entries are looked at, not only those of `{namespace}`: --match narrows"));
+    }
     let mut source = Source { cache, kind };
     match args.watch {
         _ if args.keys => keys::run(&args.entries, &mut source, output, printer),
