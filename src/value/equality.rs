@@ -23,6 +23,7 @@ impl Value {
         let (mut mine, mut theirs) = (Vec::new(), Vec::new());
         while let Some((a, b)) = stack.pop() {
             match (Identity::of(a), Identity::of(b)) {
+                _ if self.is_empty_tuple(a) && other.is_empty_tuple(b) => continue,
                 (Some(x), Some(y)) => match twins.get(&x) {
                     Some(twin) if *twin == y => continue,
                     Some(_) => return false,

@@ -99,7 +99,7 @@ impl Value {
         let mut shared = HashSet::default();
         let mut stack = vec![self.root];
         while let Some(node) = stack.pop() {
-            let Some(identity) = Identity::of(node) else { continue };
+            let Some(identity) = Identity::of(node).filter(|_| !self.is_empty_tuple(node)) else { continue };
             let seen = match seen.get_mut(node) {
                 Some(seen) => std::mem::replace(seen, true),
                 None => !arrays.insert(identity),
@@ -111,6 +111,12 @@ impl Value {
             }
         }
         shared
+    }
+
+    /// Whether a node is the empty tuple, of which Python has one: where it is mentioned twice nothing is shared.
+    #[must_use]
+    pub fn is_empty_tuple(&self, node: Node) -> bool {
+        matches!(node, Node::Tuple(id) if self.members(id).is_empty())
     }
 
     /// Makes equal texts, and equal bytes, of containers one object where they are one in `model`: a notation

@@ -15,13 +15,17 @@ const LENGTH_MAX: usize = 600;
 const TELLING: &[u8] = b"\x00\x01\x7f\x80\x81\x91\xa1\xc1\xc4\xca\xd4\xdc\xdd\xdf\xff().]}{[\",:0lde\\ucRbst+?=&/%";
 
 /// What the fuzzers found, by the body that failed.
-const FOUND: &[(&str, &[u8])] = &[(
-    "pickle",
-    // What a persistent id stands for is in the memo, and a class by it in two calls.
-    b"]q\x00(ccopy_reg\n_rFconstructor\nq\x01(cfixtur\x00\x00\x00\x00e_types\nPl\x00\x00e_types\nPlain\nq\x02c\
+const FOUND: &[(&str, &[u8])] = &[
+    // The empty tuple is one, however often it is mentioned.
+    ("pickle", b"\x80\x02cuuid\nUUID\nq\x00)2\x81q\x01}q\x02U\x03in\x0cq\x03K\x01sb."),
+    (
+        "pickle",
+        // What a persistent id stands for is in the memo, and a class by it in two calls.
+        b"]q\x00(ccopy_reg\n_rFconstructor\nq\x01(cfixtur\x00\x00\x00\x00e_types\nPl\x00\x00e_types\nPlain\nq\x02c\
       __builtin__\nobject\nq\x03Ntq+Rq\x05}q\x06X\x01\x00\x00\x00aq\x07K\x00sbh\x01(h\x02h\x03Ntqbh\x01(h\x02h\
       \x03Ntq\x0bRq\x0c}q\x0dh\x07K\x02sbe.",
-)];
+    ),
+];
 
 #[test]
 fn what_was_found_once_stays_mended() {
