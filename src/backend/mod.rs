@@ -354,6 +354,8 @@ pub struct Error {
     /// Of several things that were asked for or to be done, the places of those that were not for certain, as the
     /// server that has them was not reached: the others may be asked for without them.
     pub unreached: Vec<usize>,
+    /// Whether one of several is the reason, though others were done before it.
+    pub of_one: bool,
 }
 
 /// Which kind of failure.
@@ -378,7 +380,13 @@ pub enum ErrorKind {
 impl Error {
     /// An error of `kind`.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Error {
-        Error { kind, message: message.into(), unreached: Vec::new() }
+        Error { kind, message: message.into(), unreached: Vec::new(), of_one: false }
+    }
+
+    /// Whether one of several is the reason, which the server can never hold: the others may be tried without it.
+    #[must_use]
+    pub fn is_of_one(&self) -> bool {
+        self.of_one || matches!(self.kind, ErrorKind::Limit | ErrorKind::Unfit)
     }
 
     /// The same, with who named the password that was refused.
@@ -411,7 +419,7 @@ impl Error {
             0 => Error { message: format!("{}{unknown}", self.message), ..self },
             count => {
                 let message = format!("{count} of {total} were done{unknown}; {}", self.message);
-                Error { kind: ErrorKind::Partial, message, ..self }
+                Error { of_one: self.is_of_one(), kind: ErrorKind::Partial, message, ..self }
             }
         }
     }

@@ -225,7 +225,7 @@ impl Cache {
                     ErrorKind::Partial => format!("of the writes {}", error.message),
                     _ => error.message,
                 };
-                return Err(Error::Backend(crate::backend::Error { message, unreached, kind: error.kind }));
+                return Err(Error::Backend(crate::backend::Error { message, unreached, ..error }));
             }
         };
         let each = names.iter().zip(keys).zip(values).zip(written.chunks(writes.len() / names.len().max(1)));

@@ -5,16 +5,14 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 
 use super::super::bulk;
-use crate::backend::ErrorKind;
 use crate::cache::{Cache, Error};
 use crate::entry::{Expiry, Kind, Stored, StoredKey, Write};
 use crate::exit::Exit;
 use crate::render::{self, Printer, Record, escape};
 
-/// Whether one entry may be the reason, and the others may be stored.
-fn may_be_of_one(error: &Error) -> bool {
-    let Error::Backend(error) = error else { return false };
-    matches!(error.kind, ErrorKind::Limit | ErrorKind::Unfit | ErrorKind::Partial)
+/// Whether one entry is the reason, and the others may be stored.
+fn is_of_one(error: &Error) -> bool {
+    matches!(error, Error::Backend(error) if error.is_of_one())
 }
 
 /// What became of the entries.
@@ -43,11 +41,10 @@ impl Tally {
         };
         let expiries: Vec<Expiry> = writes.iter_mut().map(lone).collect();
         let stored: Vec<Option<bool>> = match cache.store(&writes) {
-            Err(error) if may_be_of_one(&error) => self.store_each(cache, &writes)?,
+            Err(error) if is_of_one(&error) => self.store_each(cache, &writes)?,
             stored => stored?.into_iter().map(Some).collect(),
         };
-        self.stored += stored.iter().filter(|stored| **stored == Some(true)).count() as u64;
-        self.existed += stored.iter().filter(|stored| **stored == Some(false)).count() as u64;
+        self.count(&stored);
         let mut hashes = BTreeMap::new();
         for ((write, expiry), stored) in writes.iter().zip(expiries).zip(stored) {
             if stored == Some(true) && !matches!(expiry, Expiry::Keep | Expiry::Never) {
@@ -65,14 +62,23 @@ impl Tally {
         let mut stored = Vec::with_capacity(writes.len());
         for write in writes {
             match cache.store(std::slice::from_ref(write)) {
-                Err(error) if may_be_of_one(&error) => {
+                Err(error) if is_of_one(&error) => {
                     self.leave(&write.key, &format!("could not be stored: {error}"));
                     stored.push(None);
                 }
-                done => stored.extend(done?.into_iter().map(Some)),
+                Ok(done) => stored.extend(done.into_iter().map(Some)),
+                Err(error) => {
+                    self.count(&stored);
+                    return Err(error.into());
+                }
             }
         }
         Ok(stored)
+    }
+
+    fn count(&mut self, stored: &[Option<bool>]) {
+        self.stored += stored.iter().filter(|stored| **stored == Some(true)).count() as u64;
+        self.existed += stored.iter().filter(|stored| **stored == Some(false)).count() as u64;
     }
 
     /// Whether a backend can hold what another one held; what it cannot is counted.
