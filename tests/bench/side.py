@@ -14,13 +14,20 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 CACHECTL = os.environ.get("CACHECTL", os.path.join(HERE, "../../target/release/cachectl"))
 
 
+def free_port():
+    """One above which, by 10,000, a node of a cluster has its other port."""
+    while True:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            if (port := free.getsockname()[1]) < 55_000:
+                return port
+
+
 class Server:
     """A Redis behind a free port, with keys in it."""
 
     def __init__(self, fill, *more):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.directory = tempfile.TemporaryDirectory()
         options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
         options += ["--enable-debug-command", "yes", "--dir", self.directory.name, *more]
@@ -60,7 +67,7 @@ class Cluster:
         places = [f"127.0.0.1:{node.port}" for node in self.nodes]
         create = ["redis-cli", "--cluster", "create", *places, "--cluster-yes"]
         subprocess.run(create, stdout=subprocess.DEVNULL, check=True)
-        while any(b"cluster_state:ok" not in node.client.execute_command("CLUSTER INFO") for node in self.nodes):
+        while any(node.client.execute_command("CLUSTER INFO")["cluster_state"] != "ok" for node in self.nodes):
             time.sleep(0.1)
         self.url = f"redis+cluster://{places[0]}"
 
